@@ -1,0 +1,1 @@
+"""Every rule and every row of the payment gateway. No process starts here."""

@@ -1,0 +1,1 @@
+"""The database: engine, transactions, gathered statements, migrations. No noun's SQL stands here."""

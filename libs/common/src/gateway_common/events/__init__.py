@@ -1,0 +1,1 @@
+"""What happened, once, as the bytes that webhooks carry."""

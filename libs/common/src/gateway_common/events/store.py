@@ -1,0 +1,70 @@
+"""Every SQL statement of events. An event is recorded with its deliveries, in the statement of its change."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import text
+
+from gateway_common.db.database import Connection
+from gateway_common.events.model import Event
+
+# Put behind a CTE `new_event` that yields these columns; it then records the events and fans them out to the
+# endpoints that want them. A delivery's id follows from event and endpoint, so none can be recorded twice.
+RECORD_EVENTS: Final = """
+recorded_event AS (
+    INSERT INTO events (id, merchant_id, livemode, type, object_id, body, traceparent, created_at)
+    SELECT id, merchant_id, livemode, type, object_id, convert_to(body, 'UTF8'), traceparent, created_at
+    FROM new_event
+    RETURNING id, merchant_id, livemode, type, created_at
+),
+recorded_delivery AS (
+    INSERT INTO webhook_deliveries (
+        id, event_id, endpoint_id, merchant_id, livemode, status, due_at, created_at, updated_at
+    )
+    SELECT
+        'dlv_' || substr(event.id, 5, 9)
+            || substr(encode(sha256(convert_to(event.id || endpoint.id, 'UTF8')), 'hex'), 1, 15),
+        event.id, endpoint.id, event.merchant_id, event.livemode,
+        'pending', now(), event.created_at, event.created_at
+    FROM recorded_event AS event
+    JOIN webhook_endpoints AS endpoint
+        ON endpoint.merchant_id = event.merchant_id
+        AND endpoint.livemode = event.livemode
+        AND endpoint.status = 'enabled'
+        AND (endpoint.event_types = '{}' OR event.type = ANY (endpoint.event_types))
+    RETURNING id
+)
+"""
+
+_EVENT_COLUMNS: Final = """
+id text, merchant_id text, livemode boolean, type text, object_id text, body text, traceparent text,
+created_at timestamptz
+"""
+
+_INSERT_EVENTS = text(f"""
+WITH new_event AS (SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS row ({_EVENT_COLUMNS})),
+{RECORD_EVENTS}
+SELECT count(*) FROM recorded_delivery
+""")
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """The event as a JSON row for `new_event`."""
+    return {
+        "id": event.id,
+        "merchant_id": event.merchant_id,
+        "livemode": event.livemode,
+        "type": event.type,
+        "object_id": event.object_id,
+        "body": event.body.decode(),
+        "traceparent": event.traceparent,
+        "created_at": event.created_at,
+    }
+
+
+async def insert_events(connection: Connection, events: Sequence[Event]) -> int:
+    """Record events and their deliveries in the caller's transaction; how many deliveries came of it."""
+    rows = orjson.dumps([event_row(event) for event in events]).decode()
+    deliveries: int = await connection.scalar(_INSERT_EVENTS, {"events": rows})
+    return deliveries

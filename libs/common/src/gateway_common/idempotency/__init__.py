@@ -1,0 +1,1 @@
+"""Answers already given, by Idempotency-Key."""

@@ -1,0 +1,1 @@
+"""A payment: its states, its rules, its row."""

@@ -1,0 +1,219 @@
+"""A payment's states and rules, without I/O. What the provider and the merchant may do to it is decided here."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from gateway_common.clock import format_time
+from gateway_common.errors import PaymentStateError, UnprocessableError
+from gateway_common.money import format_amount
+
+
+class PaymentStatus(StrEnum):
+    PENDING = "pending"
+    """Stored, not yet taken by a processor."""
+    PROCESSING = "processing"
+    """With the provider, or the provider's answer is unknown."""
+    SUCCESS = "success"
+    """Authorized; `captured` says whether the money was taken."""
+    FAILED = "failed"
+    """The provider said no."""
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+TRANSITIONS: Final[dict[PaymentStatus, frozenset[PaymentStatus]]] = {
+    PaymentStatus.PENDING: frozenset({PaymentStatus.PROCESSING, PaymentStatus.CANCELLED}),
+    PaymentStatus.PROCESSING: frozenset({PaymentStatus.SUCCESS, PaymentStatus.FAILED, PaymentStatus.EXPIRED}),
+    PaymentStatus.SUCCESS: frozenset({PaymentStatus.CANCELLED, PaymentStatus.EXPIRED}),
+    # Final, but for the provider's own later evidence (`payment.late_success`).
+    PaymentStatus.FAILED: frozenset({PaymentStatus.SUCCESS}),
+    PaymentStatus.CANCELLED: frozenset({PaymentStatus.SUCCESS}),
+    PaymentStatus.EXPIRED: frozenset({PaymentStatus.SUCCESS}),
+}
+
+
+class CaptureMethod(StrEnum):
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+
+
+class CaptureStatus(StrEnum):
+    PENDING = "pending"
+    """Decided by us and promised to the merchant; the provider has not answered yet."""
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Operation(StrEnum):
+    """What a provider can be asked to do for a payment."""
+
+    AUTHORIZE = "authorize"
+    CAPTURE = "capture"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One payment. `version` counts its changes; `attempt` counts its leases and fences their holders."""
+
+    id: str
+    merchant_id: str
+    livemode: bool
+    order_id: str | None
+    amount_minor: int
+    currency: str
+    method: str
+    vpa: str | None
+    description: str | None
+    metadata: dict[str, str]
+    capture_method: CaptureMethod
+    created_at: datetime
+    updated_at: datetime
+    status: PaymentStatus = PaymentStatus.PENDING
+    error_code: str | None = None
+    error_message: str | None = None
+    capture_status: CaptureStatus | None = None
+    capture_number: int = 0
+    amount_captured_minor: int = 0
+    amount_refunded_minor: int = 0
+    amount_refund_reserved_minor: int = 0
+    needs_attention: bool = False
+    version: int = 1
+    traceparent: str | None = None
+    attempt: int = 0
+    operation_attempt: int = 0
+
+    @property
+    def captured(self) -> bool:
+        return self.capture_status in {CaptureStatus.PENDING, CaptureStatus.COMPLETED}
+
+    @property
+    def has_open_refund(self) -> bool:
+        """Whether a refund waits or runs: the reserve holds what was refunded and what is under way."""
+        return self.amount_refund_reserved_minor > self.amount_refunded_minor
+
+
+def next_operation(payment: Payment) -> Operation | None:
+    """What the provider is to be asked next, or None when the payment rests. One at a time, in this order."""
+    if payment.status in {PaymentStatus.PENDING, PaymentStatus.PROCESSING}:
+        return Operation.AUTHORIZE
+    if payment.status is not PaymentStatus.SUCCESS:
+        return None
+    if payment.capture_status is CaptureStatus.PENDING:
+        return Operation.CAPTURE
+    return Operation.REFUND if payment.has_open_refund else None
+
+
+def move(payment: Payment, status: PaymentStatus, now: datetime, **changes: Any) -> Payment:
+    """The payment after a legal change of status; PaymentStateError for any other."""
+    if status not in TRANSITIONS[payment.status]:
+        raise PaymentStateError(f"A payment that is {payment.status} can't become {status}.")
+    return change(payment, now, status=status, **changes)
+
+
+def change(payment: Payment, now: datetime, **changes: Any) -> Payment:
+    """The payment with other values and the next version."""
+    return replace(payment, version=payment.version + 1, updated_at=now, **changes)
+
+
+def authorize(payment: Payment, now: datetime) -> Payment:
+    """The provider said yes. With automatic capture the capture is decided in the same breath."""
+    authorized = move(payment, PaymentStatus.SUCCESS, now, operation_attempt=0)
+    if payment.capture_method is CaptureMethod.AUTOMATIC:
+        return _captured(authorized, payment.amount_minor)
+    return authorized
+
+
+def decline(payment: Payment, now: datetime, *, code: str, message: str) -> Payment:
+    """The provider said no, and why."""
+    return move(payment, PaymentStatus.FAILED, now, error_code=code, error_message=message, operation_attempt=0)
+
+
+def decide_capture(payment: Payment, amount_minor: int | None, now: datetime) -> Payment | None:
+    """The payment with its capture decided, or None if this very capture was decided before.
+
+    PaymentStateError if it can't be captured now, UnprocessableError if the amount is more than was authorized.
+    """
+    wanted = payment.amount_minor if amount_minor is None else amount_minor
+    if payment.captured:
+        if amount_minor is None or wanted == payment.amount_captured_minor:
+            return None
+        taken = format_amount(payment.amount_captured_minor, payment.currency)
+        raise PaymentStateError(f"The payment was captured before, with another amount ({taken}).")
+    if payment.status is not PaymentStatus.SUCCESS:
+        raise PaymentStateError(f"Only a payment that is success can be captured; this one is {payment.status}.")
+    if wanted > payment.amount_minor:
+        limit = format_amount(payment.amount_minor, payment.currency)
+        raise UnprocessableError(f"The amount is more than was authorized ({limit}).", param="amount")
+    return change(_captured(payment, wanted), now)
+
+
+def _captured(payment: Payment, amount_minor: int) -> Payment:
+    return replace(
+        payment,
+        capture_status=CaptureStatus.PENDING,
+        capture_number=payment.capture_number + 1,
+        amount_captured_minor=amount_minor,
+        error_code=None,
+        error_message=None,
+        operation_attempt=0,
+    )
+
+
+def complete_capture(payment: Payment, now: datetime) -> Payment:
+    return change(payment, now, capture_status=CaptureStatus.COMPLETED, operation_attempt=0)
+
+
+def fail_capture(payment: Payment, now: datetime, *, code: str, message: str) -> Payment:
+    """The provider refused the capture: nothing is captured, so nothing can be reserved for refunds either."""
+    return change(
+        payment,
+        now,
+        capture_status=CaptureStatus.FAILED,
+        amount_captured_minor=0,
+        amount_refund_reserved_minor=0,
+        error_code=code,
+        error_message=message,
+        operation_attempt=0,
+    )
+
+
+def provider_key(payment: Payment, operation: Operation) -> str:
+    """Our idempotency key for the provider: the same for every try of one decision, another for a new decision."""
+    if operation is Operation.CAPTURE:
+        return f"{payment.id}:capture:{payment.capture_number}"
+    return f"{payment.id}:{operation}"
+
+
+def payment_snapshot(payment: Payment) -> dict[str, Any]:
+    """The payment as the API and the webhooks show it."""
+    error = None
+    if payment.error_code is not None:
+        error = {"code": payment.error_code, "message": payment.error_message}
+    return {
+        "id": payment.id,
+        "object": "payment",
+        "order_id": payment.order_id,
+        "amount": payment.amount_minor,
+        "currency": payment.currency,
+        "method": payment.method,
+        "vpa": payment.vpa,
+        "upi": {"flow": "collect"},
+        "status": payment.status,
+        "capture_method": payment.capture_method,
+        "capture_status": payment.capture_status,
+        "captured": payment.captured,
+        "amount_captured": payment.amount_captured_minor,
+        "amount_refunded": payment.amount_refunded_minor,
+        "error": error,
+        "next_action": None,
+        "needs_attention": payment.needs_attention,
+        "description": payment.description,
+        "metadata": payment.metadata,
+        "livemode": payment.livemode,
+        "version": payment.version,
+        "created_at": format_time(payment.created_at),
+        "updated_at": format_time(payment.updated_at),
+    }

@@ -1,0 +1,44 @@
+"""The table of payments. Its constraints are the last line of defence of the rules in model.py."""
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from gateway_common.db.tables import id_column, metadata, time_column
+
+payments = Table(
+    "payments",
+    metadata,
+    id_column(primary_key=True),
+    Column("merchant_id", Text(collation="C"), ForeignKey("merchants.id"), nullable=False),
+    Column("livemode", Boolean, nullable=False),
+    # A payment that names no order of ours carries the merchant's own reference here.
+    id_column("order_id", nullable=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("vpa", Text),
+    Column("description", Text),
+    Column("metadata", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("capture_method", Text, nullable=False),
+    Column("capture_status", Text),
+    Column("capture_number", Integer, nullable=False, server_default="0"),
+    Column("amount_captured_minor", BigInteger, nullable=False, server_default="0"),
+    Column("amount_refunded_minor", BigInteger, nullable=False, server_default="0"),
+    # Refunded and under way together: a CHECK keeps it within what was captured, whoever writes.
+    Column("amount_refund_reserved_minor", BigInteger, nullable=False, server_default="0"),
+    Column("needs_attention", Boolean, nullable=False, server_default="false"),
+    Column("version", Integer, nullable=False),
+    time_column("created_at"),
+    time_column("updated_at"),
+    Column("traceparent", Text),
+    # The work: when it is next due, when it was last rung for, who holds it since when, and the fence.
+    time_column("due_at", nullable=True),
+    time_column("rung_at", nullable=True),
+    id_column("worker_id", nullable=True),
+    time_column("leased_at", nullable=True),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("operation_attempt", Integer, nullable=False, server_default="0"),
+)

@@ -1,0 +1,157 @@
+"""The broker: a Taskiq stream broker made into a doorbell that outlives whatever happens to Redis.
+
+Delivery is at most once (NOACK): a message is only a hint that a row in PostgreSQL is due, and the sweeper rings again
+for rows whose hint got lost. So nothing has to be acknowledged, reclaimed or kept.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from taskiq import AckableMessage, BrokerMessage
+from taskiq.formatters.proxy_formatter import ProxyFormatter
+from taskiq.message import TaskiqMessage
+from taskiq.serializers import ORJSONSerializer
+from taskiq_redis import RedisStreamBroker
+
+from gateway_common.logs import get_logger
+from gateway_common.queue.messages import GROUP
+
+BLOCK_MS: Final = 2_000
+READ_MOST: Final = 64
+_CONNECT_TIMEOUT_SECONDS: Final = 2.0
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+_CONSUMER_IDLE_MS_MAX: Final = 3_600_000
+
+
+class DoorbellBroker(RedisStreamBroker):
+    """Reads and rings one stream. A reading process and a ringing one differ only in their timeout."""
+
+    def __init__(self, url: str, *, stream: str, consumer: str, timeout_seconds: float = BLOCK_MS / 1000 + 3) -> None:
+        super().__init__(
+            url,
+            queue_name=stream,
+            consumer_group_name=GROUP,
+            consumer_name=consumer,
+            # From the beginning: a ring sent before the first worker ever started must not be skipped.
+            consumer_id="0",
+            max_connection_pool_size=8,
+            timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=min(timeout_seconds, _CONNECT_TIMEOUT_SECONDS),
+            health_check_interval=15,
+            retry=Retry(NoBackoff(), 1),
+        )
+        self.serializer = ORJSONSerializer()
+        self.formatter = ProxyFormatter(self)
+        # The stock broker opens a client per call; one shared client rings twice as fast.
+        self._redis: Redis = Redis(connection_pool=self.connection_pool)
+        self._free_slots: Callable[[], int] = lambda: 1
+        self._log = get_logger().bind(stream=stream)
+
+    def read_at_most(self, free_slots: Callable[[], int]) -> None:
+        """Read no more messages at once than there are free slots, so that the stream's lag is the true backlog."""
+        self._free_slots = free_slots
+
+    async def startup(self) -> None:
+        """Make stream and group if Redis is there; `listen` makes them otherwise, when it is."""
+        with contextlib.suppress(RedisError):
+            await super().startup()
+
+    async def kick(self, message: BrokerMessage) -> None:
+        await self._redis.xadd(self.queue_name, {b"data": message.message})
+
+    async def ring(self, task_name: str, kwargs: list[dict[str, Any]], labels: list[dict[str, Any]]) -> None:
+        """Send one message per entry in a single pipeline; RedisError if Redis does not take them."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for arguments, label in zip(kwargs, labels, strict=True):
+            message = TaskiqMessage(
+                task_id=self.id_generator(), task_name=task_name, labels=label, args=[], kwargs=arguments
+            )
+            pipeline.xadd(self.queue_name, {b"data": self.formatter.dumps(message).message})
+        await pipeline.execute()
+
+    async def listen(self) -> AsyncGenerator[AckableMessage | bytes, None]:  # type: ignore[override]
+        """Yield messages for ever, through restarts, flushes and outages of Redis."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                for data in await self._read():
+                    yield data
+                if pause > _FIRST_PAUSE_SECONDS:
+                    self._log.info("queue.back")
+                pause = _FIRST_PAUSE_SECONDS
+            except ResponseError as error:
+                # NOGROUP and UNBLOCKED: somebody flushed Redis. Whatever was in there, PostgreSQL knows it.
+                self._log.warning("queue.group_lost", error=str(error))
+                await asyncio.sleep(pause)
+                await self.startup()
+            except (RedisError, OSError) as error:
+                if pause == _FIRST_PAUSE_SECONDS:
+                    self._log.warning("queue.lost", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _read(self) -> list[bytes]:
+        answer: Any = await self._redis.xreadgroup(
+            self.consumer_group_name,
+            self.consumer_name,
+            {self.queue_name: ">"},
+            count=max(1, min(self._free_slots(), READ_MOST)),
+            block=BLOCK_MS,
+            noack=True,
+        )
+        streams = answer.items() if isinstance(answer, dict) else answer or []
+        return [message[b"data"] for _, messages in streams for _, message in messages]
+
+    async def lag(self) -> int:
+        """How many messages nobody has read yet; RedisError if Redis does not say."""
+        group = await self._find_group()
+        if group is None:
+            return 0
+        lag = group["lag"]
+        if lag is None:
+            # Redis before 7.4 loses count after some deletions; the length is then the upper bound.
+            return int(await self._redis.xlen(self.queue_name))
+        return int(lag)
+
+    async def find_lag(self) -> int | None:
+        """The lag, or None when Redis does not say."""
+        try:
+            return await self.lag()
+        except (RedisError, OSError):
+            return None
+
+    async def tidy(self) -> None:
+        """Trim the stream behind the group and forget consumers that died; RedisError."""
+        group = await self._find_group()
+        if group is None:
+            return
+        await self._redis.xtrim(self.queue_name, minid=group["last-delivered-id"], approximate=False)
+        for consumer in await self._redis.xinfo_consumers(self.queue_name, self.consumer_group_name):
+            if consumer["idle"] > _CONSUMER_IDLE_MS_MAX:
+                await self._redis.xgroup_delconsumer(self.queue_name, self.consumer_group_name, consumer["name"])
+
+    async def _find_group(self) -> dict[str, Any] | None:
+        try:
+            groups = await self._redis.xinfo_groups(self.queue_name)
+        except ResponseError:
+            return None
+        return next((group for group in groups if group["name"] == self.consumer_group_name.encode()), None)
+
+    async def check(self) -> str:
+        """Readiness: `ok` when Redis answers."""
+        await self._redis.ping()
+        return "ok"
+
+    async def shutdown(self) -> None:
+        """Leave the group and close. Redis being away must not keep a process from stopping."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.xgroup_delconsumer(self.queue_name, self.consumer_group_name, self.consumer_name)
+        await super().shutdown()

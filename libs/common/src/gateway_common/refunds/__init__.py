@@ -1,0 +1,1 @@
+"""A refund of a captured payment."""

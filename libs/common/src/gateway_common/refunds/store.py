@@ -1,0 +1,84 @@
+"""Every SQL statement of refunds."""
+
+from dataclasses import asdict, fields
+from typing import Any, Final
+
+from sqlalchemy import Row, func, insert, select, update
+
+from gateway_common.db.database import Connection
+from gateway_common.errors import NotFoundError
+from gateway_common.refunds.model import Refund, RefundStatus
+from gateway_common.refunds.tables import refunds
+
+_COLUMNS: Final = [refunds.c[field.name] for field in fields(Refund)]
+_OPEN: Final = [RefundStatus.PENDING, RefundStatus.PROCESSING]
+
+
+async def insert_refund(connection: Connection, refund: Refund) -> None:
+    await connection.execute(insert(refunds).values(asdict(refund)))
+
+
+async def save_refund(connection: Connection, refund: Refund) -> None:
+    """Write a refund whose payment the caller's transaction has locked."""
+    values = {
+        "status": refund.status,
+        "error_code": refund.error_code,
+        "error_message": refund.error_message,
+        "version": refund.version,
+        "updated_at": refund.updated_at,
+    }
+    await connection.execute(update(refunds).where(refunds.c.id == refund.id).values(values))
+
+
+async def get_refund(connection: Connection, refund_id: str, *, merchant_id: str, livemode: bool) -> Refund:
+    """The merchant's refund; NotFoundError."""
+    query = select(*_COLUMNS).where(
+        refunds.c.id == refund_id, refunds.c.merchant_id == merchant_id, refunds.c.livemode == livemode
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such refund.")
+    return _refund(row)
+
+
+async def list_refunds(
+    connection: Connection,
+    *,
+    merchant_id: str,
+    livemode: bool,
+    limit: int,
+    starting_after: str | None = None,
+    payment_id: str | None = None,
+) -> list[Refund]:
+    """At most `limit` refunds, newest first, those older than `starting_after`."""
+    query = (
+        select(*_COLUMNS)
+        .where(refunds.c.merchant_id == merchant_id, refunds.c.livemode == livemode)
+        .order_by(refunds.c.id.desc())
+        .limit(limit)
+    )
+    if payment_id is not None:
+        query = query.where(refunds.c.payment_id == payment_id)
+    if starting_after is not None:
+        query = query.where(refunds.c.id < starting_after)
+    return [_refund(row) for row in await connection.execute(query)]
+
+
+async def list_open_refunds(connection: Connection, payment_id: str) -> list[Refund]:
+    """The payment's refunds that wait or run, oldest first: the order in which they are worked off."""
+    query = (
+        select(*_COLUMNS).where(refunds.c.payment_id == payment_id, refunds.c.status.in_(_OPEN)).order_by(refunds.c.id)
+    )
+    return [_refund(row) for row in await connection.execute(query)]
+
+
+async def count_by_status(connection: Connection) -> dict[str, int]:
+    """All refunds by status; a scan of the table, for the test profile only."""
+    query = select(refunds.c.status, func.count()).group_by(refunds.c.status)
+    return dict((await connection.execute(query)).tuples().all())
+
+
+def _refund(row: Row[Any]) -> Refund:
+    values = row._asdict()
+    values["status"] = RefundStatus(values["status"])
+    return Refund(**values)

@@ -1,0 +1,42 @@
+"""Prometheus metrics and the trace context. No label is ever a merchant, an endpoint or a payment id."""
+
+import re
+import secrets
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30)
+
+HTTP_REQUESTS = Counter("gateway_http_requests", "HTTP requests answered.", ["route", "method", "status"])
+HTTP_SECONDS = Histogram(
+    "gateway_http_request_duration_seconds", "Time to answer.", ["route", "method"], buckets=_SECONDS
+)
+RINGS = Counter("gateway_queue_rings", "Doorbell messages by outcome.", ["queue", "outcome"])
+QUEUE_LAG = Gauge("gateway_queue_lag", "Doorbell messages that no worker has read.", ["queue"])
+JOBS = Counter("gateway_jobs", "Jobs run by a worker, by operation and outcome.", ["operation", "outcome"])
+JOB_SECONDS = Histogram("gateway_job_duration_seconds", "Time from claim to record.", ["operation"], buckets=_SECONDS)
+JOBS_RUNNING = Gauge("gateway_jobs_running", "Jobs this process is running.")
+DUE = Gauge("gateway_due", "Rows that are due and that nobody holds.", ["queue"])
+OLDEST_DUE_SECONDS = Gauge("gateway_oldest_due_age_seconds", "How late the latest due row is.", ["queue"])
+LEASES_FREED = Counter("gateway_leases_freed", "Leases taken from workers that fell silent.", ["queue"])
+WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts by outcome.", ["outcome"])
+WEBHOOK_SECONDS = Histogram(
+    "gateway_webhook_attempt_duration_seconds", "One attempt, DNS to response.", buckets=_SECONDS
+)
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def parse_traceparent(header: str | None) -> str | None:
+    """The W3C trace context a caller sent, or None if it is not one."""
+    return header if header is not None and _TRACEPARENT.fullmatch(header) else None
+
+
+def new_traceparent() -> str:
+    """A new, unsampled trace context, so that the log lines of one payment share a trace id."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    return traceparent[3:35] if traceparent else None

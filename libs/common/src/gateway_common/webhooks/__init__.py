@@ -1,0 +1,1 @@
+"""Webhook endpoints, deliveries and attempts; signing and the schedule."""

@@ -1,0 +1,1 @@
+"""Worker processes as PostgreSQL knows them: who lives, whose leases are free."""

@@ -1,0 +1,14 @@
+"""The table of worker processes. One renewed row stands for all leases of its process."""
+
+from sqlalchemy import Column, Table, Text
+
+from gateway_common.db.tables import id_column, metadata, time_column
+
+workers = Table(
+    "workers",
+    metadata,
+    id_column(primary_key=True),
+    Column("service", Text, nullable=False),
+    time_column("started_at"),
+    time_column("seen_at"),
+)

@@ -1,0 +1,39 @@
+"""What routes answer with: bytes made once, the same ones an Idempotency-Key keeps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and body of a successful request; `replayed` when they were given before."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+def answer(status: int, content: Any) -> Answer:
+    return Answer(status, orjson.dumps(content))
+
+
+def respond(given: Answer) -> Response:
+    headers = {"Idempotent-Replayed": "true"} if given.replayed else None
+    return Response(given.body, given.status, headers, media_type="application/json")
+
+
+def respond_page(snapshots: Sequence[dict[str, Any]], limit: int) -> Response:
+    """A page of a list, asked for with one row more than `limit`: that row only says that there is more."""
+    page = snapshots[:limit]
+    has_more = len(snapshots) > limit
+    content = {
+        "object": "list",
+        "data": page,
+        "has_more": has_more,
+        "next_cursor": page[-1]["id"] if has_more else None,
+    }
+    return respond(answer(200, content))

@@ -1,0 +1,92 @@
+"""Who is calling. A key with its secret opens the merchant's API; the key alone opens only checkout."""
+
+import base64
+import binascii
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request
+
+from gateway_common.clock import Clock
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
+from gateway_common.errors import UnauthenticatedError
+from gateway_common.merchants.model import ApiKey, is_active
+from gateway_common.merchants.store import find_api_key
+
+CACHED_SECONDS: Final = 1.0
+"""How long a revoked key may still work. A busy merchant costs one look-up a second, not one a request."""
+_CACHED_MOST: Final = 10_000
+_REFUSED: Final = "The API key or its secret is wrong, expired or revoked."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose data the request may see: one merchant's, in one mode."""
+
+    merchant_id: str
+    merchant_name: str
+    livemode: bool
+
+
+class Authenticator:
+    """FastAPI dependencies that find the caller or raise UnauthenticatedError."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._cache: dict[str, tuple[float, ApiKey]] = {}
+
+    async def merchant(self, request: Request) -> Caller:
+        """The caller by `X-Api-Key` and `X-Api-Secret`, or by HTTP Basic with the same pair."""
+        key_id, secret = _credentials(request)
+        key = await self._find(key_id)
+        # Also for an unknown key a hash is made, so that the time to answer does not tell which keys exist.
+        stored = key.secret_hash if key is not None else self._keyring.hash_secret("")
+        if not self._keyring.verify_secret(secret, stored) or key is None:
+            raise UnauthenticatedError(_REFUSED)
+        return self._caller(request, key)
+
+    async def publishable(self, request: Request) -> Caller:
+        """The caller by `X-Api-Key` alone, as a browser sends it."""
+        key = await self._find(request.headers.get("x-api-key", ""))
+        if key is None:
+            raise UnauthenticatedError("The X-Api-Key header holds no key that is known and active.")
+        return self._caller(request, key)
+
+    def _caller(self, request: Request, key: ApiKey) -> Caller:
+        if not is_active(key, self._clock()):
+            raise UnauthenticatedError(_REFUSED)
+        request.scope["state"]["log"] = {"merchant_id": key.merchant_id}
+        return Caller(key.merchant_id, key.merchant_name, key.livemode)
+
+    async def _find(self, key_id: str) -> ApiKey | None:
+        if not key_id.startswith(("key_test_", "key_live_")) or not key_id.isascii() or len(key_id) > 100:  # noqa: PLR2004
+            return None
+        cached = self._cache.get(key_id)
+        if cached is not None and time.monotonic() < cached[0]:
+            return cached[1]
+        async with self._database.statement() as connection:
+            key = await find_api_key(connection, key_id)
+        if key is not None:
+            if len(self._cache) >= _CACHED_MOST:
+                self._cache.clear()
+            self._cache[key_id] = (time.monotonic() + CACHED_SECONDS, key)
+        return key
+
+
+def _credentials(request: Request) -> tuple[str, str]:
+    headers = request.headers
+    key_id, secret = headers.get("x-api-key"), headers.get("x-api-secret")
+    if key_id is not None and secret is not None:
+        return key_id, secret
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        raise UnauthenticatedError("Send the headers X-Api-Key and X-Api-Secret, or HTTP Basic with the same pair.")
+    try:
+        key_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise UnauthenticatedError("The Authorization header is not HTTP Basic with a key and its secret.") from error
+    return key_id, secret

@@ -1,0 +1,1 @@
+"""The public API that checkout.js calls with a publishable key."""

@@ -1,0 +1,51 @@
+"""The routes of the public checkout API: a publishable key, and for a payment its client token."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
+from starlette.responses import Response
+
+from gateway_api.answers import answer, respond
+from gateway_api.auth import Authenticator, Caller
+from gateway_api.checkout.schemas import (
+    CheckoutOrderBody,
+    CheckoutPaymentBody,
+    CreateCheckoutPayment,
+    CreatedCheckoutPaymentBody,
+)
+from gateway_api.checkout.service import CheckoutService
+
+
+def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"])
+    browser = Depends(authenticator.publishable)
+
+    @router.get("/orders/{order_id}", responses={200: {"model": CheckoutOrderBody}})
+    async def get_order(
+        order_id: Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,64}$")], caller: Annotated[Caller, browser]
+    ) -> Response:
+        """What the customer is asked to pay."""
+        order = service.get_order(caller, order_id)
+        content = {
+            "order_id": order.order_id,
+            "amount": order.amount_minor,
+            "currency": order.currency,
+            "merchant_name": caller.merchant_name,
+            "livemode": caller.livemode,
+        }
+        return respond(answer(200, content))
+
+    @router.post("/payments", status_code=201, responses={201: {"model": CreatedCheckoutPaymentBody}})
+    async def create_payment(
+        request: Request, body: CreateCheckoutPayment, caller: Annotated[Caller, browser]
+    ) -> Response:
+        """Pay an order. The answer holds the token by which the page follows the payment."""
+        return respond(await service.create_payment(caller, body, request.state.traceparent))
+
+    @router.get("/payments/{payment_id}", responses={200: {"model": CheckoutPaymentBody}})
+    async def get_payment(request: Request, payment_id: str, caller: Annotated[Caller, browser]) -> Response:
+        """Follow a payment, with its `X-Client-Token`."""
+        token = request.headers.get("x-client-token")
+        return respond(answer(200, await service.get_payment(caller, payment_id, token)))
+
+    return router

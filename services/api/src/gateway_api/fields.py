@@ -1,0 +1,61 @@
+"""Types of request fields that several requests share, with the limits they put on what a caller can send."""
+
+import re
+from typing import Annotated, Final
+
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+
+from gateway_common.money import AMOUNT_MAX_MINOR, AMOUNT_MIN_MINOR, CURRENCIES
+
+METADATA_KEYS_MOST: Final = 50
+# A receiver's JSON.parse moves integer-like keys to the front, and the signature would not fit what it prints.
+_INTEGER_LIKE: Final = re.compile(r"0|[1-9][0-9]*")
+
+
+def _refuse_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not hold a NUL character")
+    return value
+
+
+def _check_currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise ValueError("must be an ISO 4217 code such as INR, in capitals")
+    return value
+
+
+def _check_metadata(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > METADATA_KEYS_MOST:
+        raise ValueError(f"must not have more than {METADATA_KEYS_MOST} keys")
+    for key in value:
+        if _INTEGER_LIKE.fullmatch(key):
+            raise ValueError("must not have keys that are whole numbers")
+    return value
+
+
+def _text(most: int) -> StringConstraints:
+    return StringConstraints(min_length=1, max_length=most)
+
+
+Amount = Annotated[StrictInt, Field(ge=AMOUNT_MIN_MINOR, le=AMOUNT_MAX_MINOR)]
+Currency = Annotated[str, AfterValidator(_check_currency)]
+Text = Annotated[str, _text(500), AfterValidator(_refuse_nul)]
+Reference = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
+Metadata = Annotated[
+    dict[
+        Annotated[str, _text(40), AfterValidator(_refuse_nul)],
+        Annotated[str, Field(max_length=500), AfterValidator(_refuse_nul)],
+    ],
+    AfterValidator(_check_metadata),
+]
+Vpa = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\-_]{2,256}@[A-Za-z][A-Za-z0-9.\-]{1,63}$")]
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+StartingAfter = Annotated[str | None, Query(pattern=r"^[a-z]+_[0-9a-z]{1,40}$")]
+
+
+class RequestBody(BaseModel):
+    """A request body: unknown fields are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,1 @@
+"""What the workers have to do, for the test profile."""

@@ -1,0 +1,99 @@
+"""The API process, read top to bottom: built, started, stopped in reverse."""
+
+import asyncio
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+
+from gateway_api.answers import answer, respond
+from gateway_api.auth import Authenticator
+from gateway_api.checkout.routes import checkout_routes
+from gateway_api.checkout.service import CheckoutService
+from gateway_api.errors import install_error_handlers
+from gateway_api.idempotency import Idempotency
+from gateway_api.jobs.routes import job_routes
+from gateway_api.middleware import CheckoutCors, RequestContext
+from gateway_api.payments.routes import payment_routes
+from gateway_api.payments.service import PaymentService
+from gateway_api.refunds.routes import refund_routes
+from gateway_api.refunds.service import RefundService
+from gateway_api.settings import ApiSettings
+from gateway_api.webhooks.routes import webhook_routes
+from gateway_api.webhooks.service import WebhookService
+from gateway_common.clock import system_clock
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
+from gateway_common.db.schema import schema_check
+from gateway_common.logs import configure_logs, get_logger
+from gateway_common.queue.broker import DoorbellBroker
+from gateway_common.queue.messages import PAYMENTS_STREAM, WEBHOOKS_STREAM
+from gateway_common.queue.ringer import TIMEOUT_SECONDS, Ringer
+from gateway_common.serving import Health, http_server, operations_app, serve, stop_on_signals
+
+SERVICE = "api"
+
+
+def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettings) -> FastAPI:
+    """The ASGI app around the given routes."""
+    app = FastAPI(title="Payment gateway", version="1.0.0", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.add_middleware(CheckoutCors)
+    app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)
+    install_error_handlers(app)
+    for router in routers:
+        app.include_router(router)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz(_: Request) -> Response:
+        status, content = await health.ready()
+        return respond(answer(status, content))
+
+    return app
+
+
+async def main() -> None:
+    settings = ApiSettings()
+    configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
+    log = get_logger()
+    stop, drained = stop_on_signals(), asyncio.Event()
+
+    database = Database(
+        settings.database_url, application_name=f"gateway-{SERVICE}", pool_size=settings.database_pool_size
+    )
+    bells = {
+        name: DoorbellBroker(settings.redis_url, stream=stream, consumer=SERVICE, timeout_seconds=TIMEOUT_SECONDS)
+        for name, stream in (("payments", PAYMENTS_STREAM), ("webhooks", WEBHOOKS_STREAM))
+    }
+    ringer = Ringer(bells["payments"], bells["webhooks"])
+    keyring = Keyring(settings.gateway_master_key.get_secret_value())
+    authenticator = Authenticator(database, keyring, system_clock)
+    idempotency = Idempotency(database, keyring, system_clock)
+    payments = PaymentService(database, idempotency, ringer, system_clock)
+    routers = [
+        payment_routes(payments, authenticator),
+        refund_routes(RefundService(database, idempotency, ringer, system_clock), authenticator),
+        webhook_routes(WebhookService(database, idempotency, keyring, system_clock), authenticator),
+        checkout_routes(CheckoutService(payments, keyring, system_clock), authenticator),
+    ]
+    if settings.test_mode:
+        routers.append(job_routes(database, bells))
+    health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check})
+    app = create_app(routers, health, settings)
+
+    ringing = asyncio.create_task(ringer.run(drained))
+    log.info("api.started", port=settings.port, test_mode=settings.test_mode)
+    await serve(
+        http_server(app, settings.host, settings.port),
+        http_server(operations_app(health), settings.host, settings.metrics_port),
+        stop=stop,
+    )
+    drained.set()
+    await ringing
+    for bell in bells.values():
+        await bell.shutdown()
+    await database.close()
+    log.info("api.stopped")

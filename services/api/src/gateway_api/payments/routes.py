@@ -1,0 +1,55 @@
+"""The routes of payments. They translate, and decide nothing."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from gateway_api.answers import answer, respond, respond_page
+from gateway_api.auth import Authenticator, Caller
+from gateway_api.fields import Limit, StartingAfter
+from gateway_api.idempotency import attempt_of
+from gateway_api.payments.schemas import CapturePayment, CreatePayment, PaymentBody, PaymentPage
+from gateway_api.payments.service import PaymentService
+from gateway_common.payments.model import PaymentStatus, payment_snapshot
+
+
+def payment_routes(service: PaymentService, authenticator: Authenticator) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
+    merchant = Depends(authenticator.merchant)
+
+    @router.post("", status_code=201, responses={201: {"model": PaymentBody}})
+    async def create_payment(request: Request, body: CreatePayment, caller: Annotated[Caller, merchant]) -> Response:
+        """Create a payment. It is stored and answered at once as `pending`; a processor carries it further."""
+        attempt = attempt_of(request, caller, body)
+        return respond(await service.create(caller, body, attempt, request.state.traceparent))
+
+    @router.get("", responses={200: {"model": PaymentPage}})
+    async def list_payments(
+        caller: Annotated[Caller, merchant],
+        limit: Limit = 10,
+        starting_after: StartingAfter = None,
+        status: PaymentStatus | None = None,
+        order_id: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> Response:
+        """List payments, newest first."""
+        found = await service.list(
+            caller, limit=limit + 1, starting_after=starting_after, status=status, order_id=order_id
+        )
+        return respond_page([payment_snapshot(payment) for payment in found], limit)
+
+    @router.get("/{payment_id}", responses={200: {"model": PaymentBody}})
+    async def get_payment(payment_id: str, caller: Annotated[Caller, merchant]) -> Response:
+        """Read a payment."""
+        return respond(answer(200, payment_snapshot(await service.get(caller, payment_id))))
+
+    @router.post("/{payment_id}/capture", responses={200: {"model": PaymentBody}})
+    async def capture_payment(
+        request: Request, payment_id: str, caller: Annotated[Caller, merchant], body: CapturePayment | None = None
+    ) -> Response:
+        """Capture an authorized payment, in full or in part. The decision stands at once."""
+        wanted = body or CapturePayment()
+        attempt = attempt_of(request, caller, wanted)
+        return respond(await service.capture(caller, payment_id, wanted.amount, attempt))
+
+    return router

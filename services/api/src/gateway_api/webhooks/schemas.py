@@ -1,0 +1,81 @@
+"""The bodies of webhook endpoint requests and answers."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from gateway_api.fields import RequestBody, Text
+from gateway_common.events.model import EventType
+from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus
+
+_URL_CHARACTERS_MOST = 2_000
+
+
+def _check_url(value: str) -> str:
+    """Refuse what can't be dialled. Where the name leads is judged when it is dialled, not here."""
+    try:
+        parts = urlsplit(value)
+        has_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_address = False
+    if not has_address or parts.scheme not in {"http", "https"} or not value.isascii() or not value.isprintable():
+        raise ValueError("must be an http:// or https:// address in ASCII")
+    if " " in value or parts.username is not None or parts.fragment:
+        raise ValueError("must hold no space, no user name and no #fragment")
+    return value
+
+
+class CreateEndpoint(RequestBody):
+    url: Annotated[str, Field(max_length=_URL_CHARACTERS_MOST), AfterValidator(_check_url)]
+    event_types: Annotated[list[EventType], Field(max_length=len(EventType))] = Field(default_factory=list)
+    """Empty means every type, also types to come."""
+    description: Text | None = None
+
+
+class EndpointBody(BaseModel):
+    id: str
+    object: Literal["webhook_endpoint"]
+    url: str
+    description: str | None
+    event_types: list[EventType]
+    status: EndpointStatus
+    livemode: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class CreatedEndpointBody(EndpointBody):
+    secret: str
+
+
+class EndpointPage(BaseModel):
+    object: Literal["list"]
+    data: list[EndpointBody]
+    has_more: bool
+    next_cursor: str | None
+
+
+class DeliveryBody(BaseModel):
+    id: str
+    object: Literal["webhook_delivery"]
+    event_id: str
+    event_type: EventType
+    endpoint_id: str
+    url: str
+    status: DeliveryStatus
+    attempts: int
+    due_at: datetime | None
+    last_response_status: int | None
+    last_error: str | None
+    livemode: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class DeliveryPage(BaseModel):
+    object: Literal["list"]
+    data: list[DeliveryBody]
+    has_more: bool
+    next_cursor: str | None

@@ -1,0 +1,1 @@
+"""The processor: carries payments, captures and refunds through the provider, in the background."""

@@ -1,0 +1,110 @@
+"""Claims due deliveries, as many as there are free places, and has each one attempted. Rings only wake it early."""
+
+import asyncio
+from typing import Final
+
+from gateway_common.db.database import Database, DatabaseUnavailableError
+from gateway_common.logs import get_logger
+from gateway_common.telemetry import DUE, JOBS_RUNNING, LEASES_FREED, OLDEST_DUE_SECONDS
+from gateway_common.webhooks.model import ClaimedDelivery
+from gateway_common.webhooks.queue_store import claim_deliveries, free_delivery_leases, measure_due_deliveries
+from gateway_webhook_dispatcher.delivery import Deliverer
+
+LOOK_EVERY_SECONDS: Final = 0.5
+"""Retries fall due without a ring; this is how late they may be, and how long a lost ring costs."""
+CLAIM_MOST: Final = 128
+OUTAGE_PAUSE_SECONDS: Final = 1.0
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        database: Database,
+        deliverer: Deliverer,
+        *,
+        worker_id: str,
+        concurrency: int,
+        in_flight_per_endpoint: int,
+        lease_limit_seconds: float,
+    ) -> None:
+        self._database = database
+        self._deliverer = deliverer
+        self._worker_id = worker_id
+        self._concurrency = concurrency
+        self._in_flight_per_endpoint = in_flight_per_endpoint
+        self._lease_limit_seconds = lease_limit_seconds
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._log = get_logger()
+
+    def wake(self) -> None:
+        """Some delivery is due: look now."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Claim and start deliveries until `stop` is set. Those that run then go on; see `drain`."""
+        stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: self.wake())
+        while not stop.is_set():
+            self._wake.clear()
+            for delivery in await self._claim():
+                self._start(delivery)
+            try:
+                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def drain(self, timeout_seconds: float) -> None:
+        """Wait for the running deliveries, at most so long."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=timeout_seconds)
+
+    async def free_leases(self) -> None:
+        """Free what dead dispatchers held."""
+        async with self._database.statement() as connection:
+            freed = await free_delivery_leases(connection, lease_limit_seconds=self._lease_limit_seconds)
+        if freed:
+            LEASES_FREED.labels("webhooks").inc(freed)
+            self._log.warning("leases.freed", queue="webhooks", count=freed)
+            self.wake()
+
+    async def measure(self) -> None:
+        """Export how much is due and how late it is, as PostgreSQL knows it."""
+        async with self._database.statement() as connection:
+            count, oldest_seconds = await measure_due_deliveries(connection)
+        DUE.labels("webhooks").set(count)
+        OLDEST_DUE_SECONDS.labels("webhooks").set(oldest_seconds)
+
+    async def _claim(self) -> list[ClaimedDelivery]:
+        free = min(self._concurrency - len(self._running), CLAIM_MOST)
+        if free <= 0:
+            return []
+        try:
+            async with self._database.statement() as connection:
+                return await claim_deliveries(
+                    connection, self._worker_id, most=free, most_per_endpoint=self._in_flight_per_endpoint
+                )
+        except DatabaseUnavailableError as error:
+            self._log.warning("webhooks.claim_failed", error=str(error.__cause__))
+            await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
+            return []
+
+    def _start(self, delivery: ClaimedDelivery) -> None:
+        task = asyncio.create_task(self._deliver(delivery))
+        self._running.add(task)
+        JOBS_RUNNING.set(len(self._running))
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        JOBS_RUNNING.set(len(self._running))
+        # A place is free, at this endpoint too: what waited for it can go.
+        self.wake()
+
+    async def _deliver(self, delivery: ClaimedDelivery) -> None:
+        try:
+            await self._deliverer.deliver(delivery)
+        except DatabaseUnavailableError:
+            self._log.warning("webhook.outcome_lost", delivery_id=delivery.id)
+        except Exception as error:  # noqa: BLE001 -- one delivery's fault must not be the others'; its lease runs out.
+            self._log.exception("webhook.delivery_broken", delivery_id=delivery.id, error=str(error))

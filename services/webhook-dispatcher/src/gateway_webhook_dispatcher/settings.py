@@ -1,0 +1,29 @@
+"""The dispatcher's settings, from the environment."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from gateway_common.settings import Port, ProcessSettings, StoreSettings, WorkerSettings
+from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS, TEST_INTERVALS_SECONDS, parse_intervals
+
+
+class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
+    metrics_port: Port = 9102
+    concurrency: Annotated[int, Field(ge=1, le=10_000, validation_alias="DISPATCHER_CONCURRENCY")] = 256
+    """Deliveries in flight at once."""
+    webhook_in_flight_per_endpoint: Annotated[int, Field(ge=1, le=1_000)] = 16
+    """So many of them to one endpoint, so that a slow one can't fill the dispatcher."""
+    webhook_timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 15.0
+    """One deadline over DNS, connect, TLS, request and response."""
+    webhook_allow_private_networks: bool = False
+    webhook_retry_intervals: Annotated[tuple[float, ...] | None, NoDecode, BeforeValidator(parse_intervals)] = None
+    webhook_retry_intervals_test: bool = False
+
+    @property
+    def retry_intervals_seconds(self) -> tuple[float, ...]:
+        """The schedule: the one that was set, or the short one for tests, or the default."""
+        if self.webhook_retry_intervals is not None:
+            return self.webhook_retry_intervals
+        return TEST_INTERVALS_SECONDS if self.webhook_retry_intervals_test else DEFAULT_INTERVALS_SECONDS

@@ -1,0 +1,73 @@
+"""Fixtures for all tests: real servers once a session, and for each test a database of its own, cloned in milliseconds."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import pytest
+import redis
+from psycopg import Connection
+from psycopg.sql import SQL, Identifier
+
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
+from gateway_common.db.migrations import upgrade
+from gateway_common.merchants.seed import seed_test_merchant
+from gateway_common.settings import normalize_database_url
+from tests.support.servers import running_postgres, running_redis
+
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a server's migrated and seeded database, the template of each test's own."""
+    with running_postgres() as url:
+        upgrade(url)
+        asyncio.run(seed_test_merchant(url, MASTER_KEY))
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server_url() -> Iterator[str]:
+    with running_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """A database of this test's own: the code under test commits, so rolling back would isolate nothing."""
+    server, _, template = postgres_url.rpartition("/")
+    name = f"test_{next(_numbers)}"
+    with Connection.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        yield f"{server}/{name}"
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(normalize_database_url(database_url), application_name="test", pool_size=10)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """The address of an empty Redis."""
+    with redis.Redis.from_url(redis_server_url) as client:
+        client.flushall()
+    return redis_server_url
+
+
+@pytest.fixture(scope="session")
+def master_key() -> str:
+    return MASTER_KEY
+
+
+@pytest.fixture
+def keyring(master_key: str) -> Keyring:
+    return Keyring(master_key)
