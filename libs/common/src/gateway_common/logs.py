@@ -5,6 +5,7 @@ import logging
 import sys
 from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
@@ -29,7 +30,7 @@ def configure_logs(service: str, *, level: str, style: str) -> None:
         structlog.processors.format_exc_info,
     ]
     if style == "json":
-        renderer: Any = structlog.processors.JSONRenderer()
+        renderer: Any = structlog.processors.JSONRenderer(serializer=_dumps)
 
         def name_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
             event["service"] = service
@@ -49,6 +50,10 @@ def configure_logs(service: str, *, level: str, style: str) -> None:
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     for name, quiet_level in _QUIET.items():
         logging.getLogger(name).setLevel(max(quiet_level, threshold))
+
+
+def _dumps(event: Any, **_: Any) -> str:
+    return orjson.dumps(event, default=repr).decode()
 
 
 def get_logger() -> Any:

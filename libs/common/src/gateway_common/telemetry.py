@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -25,6 +26,7 @@ WEBHOOK_SECONDS = Histogram(
     "gateway_webhook_attempt_duration_seconds", "One attempt, DNS to response.", buckets=_SECONDS
 )
 
+_METHODS: Final = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"})
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -40,3 +42,10 @@ def new_traceparent() -> str:
 
 def trace_id(traceparent: str | None) -> str | None:
     return traceparent[3:35] if traceparent else None
+
+
+@lru_cache(maxsize=1024)
+def http_metrics(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """The counter and histogram of one kind of answer. Kept, for finding them costs more than counting."""
+    method = method if method in _METHODS else "other"
+    return HTTP_REQUESTS.labels(route, method, status), HTTP_SECONDS.labels(route, method)

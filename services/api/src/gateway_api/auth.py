@@ -2,6 +2,9 @@
 
 import base64
 import binascii
+import hashlib
+import hmac
+import secrets
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -38,16 +41,29 @@ class Authenticator:
         self._keyring = keyring
         self._clock = clock
         self._cache: dict[str, tuple[float, ApiKey]] = {}
+        self._verified: dict[str, bytes] = {}
+        self._process_key = secrets.token_bytes(32)
 
     async def merchant(self, request: Request) -> Caller:
         """The caller by `X-Api-Key` and `X-Api-Secret`, or by HTTP Basic with the same pair."""
         key_id, secret = _credentials(request)
         key = await self._find(key_id)
-        # Also for an unknown key a hash is made, so that the time to answer does not tell which keys exist.
-        stored = key.secret_hash if key is not None else self._keyring.hash_secret("")
-        if not self._keyring.verify_secret(secret, stored) or key is None:
+        if key is None or not self._fits(key, secret):
             raise UnauthenticatedError(_REFUSED)
         return self._caller(request, key)
+
+    def _fits(self, key: ApiKey, secret: str) -> bool:
+        """Whether the secret is the key's. What was verified once is known again by a digest ten times as fast."""
+        digest = hashlib.blake2b(secret.encode(), key=self._process_key).digest()
+        known = self._verified.get(key.secret_hash)
+        if known is not None and hmac.compare_digest(known, digest):
+            return True
+        if not self._keyring.verify_secret(secret, key.secret_hash):
+            return False
+        if len(self._verified) >= _CACHED_MOST:
+            self._verified.clear()
+        self._verified[key.secret_hash] = digest
+        return True
 
     async def publishable(self, request: Request) -> Caller:
         """The caller by `X-Api-Key` alone, as a browser sends it."""
@@ -63,7 +79,7 @@ class Authenticator:
         return Caller(key.merchant_id, key.merchant_name, key.livemode)
 
     async def _find(self, key_id: str) -> ApiKey | None:
-        if not key_id.startswith(("key_test_", "key_live_")) or not key_id.isascii() or len(key_id) > 100:  # noqa: PLR2004
+        if not key_id.startswith(("key_test_", "key_live_")) or not key_id.isprintable() or len(key_id) > 100:  # noqa: PLR2004
             return None
         cached = self._cache.get(key_id)
         if cached is not None and time.monotonic() < cached[0]:

@@ -10,15 +10,40 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from gateway_api.fields import PATTERNS
 from gateway_common.errors import GatewayError
 
 _DOC_URL: Final = "/docs/errors#"
+# Pydantic's findings by type, in a merchant's words.
+_WORDS: Final = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "value_error": "{error}",
+    # Every whole number in a body is an amount.
+    "int_type": "must be a whole number of the currency's smallest unit: 50000 is 500.00 INR",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_type": "must be a string",
+    "string_unicode": "must be valid Unicode",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} entries",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a list",
+}
+_ABOUT_THE_BODY: Final = {
+    "missing": "The request needs a JSON body.",
+    "string_unicode": "The body must be valid Unicode.",
+}
 _CODES: Final = {
     400: "invalid_request",
-    404: "not_found",
     405: "method_not_allowed",
     413: "payload_too_large",
-    415: "unsupported_media_type",
 }
 
 
@@ -71,33 +96,46 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     """The first thing wrong with the input. What was sent is never repeated: it may be a card number."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
     first = error.errors()[0]
+    place, *location = (str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return error_response(request, 400, "invalid_request", "The body is not valid JSON.")
-    location = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
-    param = ".".join(location) or None
-    return error_response(request, 422, "validation_failed", _explain(first, location), param=param)
+    if place == "path":
+        return _nothing_there(request)
+    if not location and isinstance(first["input"], bytes):
+        message = "Send the body as JSON, with the header Content-Type: application/json."
+        return error_response(request, 415, "unsupported_media_type", message)
+    message, param = explain(first, location)
+    return error_response(request, 422, "validation_failed", message, param=param)
 
 
-def _explain(problem: dict[str, Any], location: Sequence[str]) -> str:
-    match problem["type"]:
-        case "missing":
-            what = "is required" if location else "The request needs a JSON body"
-        case "extra_forbidden":
-            what = "is not a field of this request"
-        case _:
-            what = problem["msg"].removeprefix("Value error, ")
-            what = what[:1].lower() + what[1:]
-    return f"{'.'.join(location)}: {what}." if location else f"{what[:1].upper()}{what[1:]}."
+def explain(problem: dict[str, Any], location: Sequence[str]) -> tuple[str, str | None]:
+    """Pydantic's finding as a sentence for whoever wrote the request, and the field it is about."""
+    kind, context = problem["type"], problem.get("ctx", {})
+    if not location:
+        return _ABOUT_THE_BODY.get(kind, "The body must be a JSON object."), None
+    if kind == "string_pattern_mismatch":
+        what = PATTERNS[context["pattern"]]
+    else:
+        what = _WORDS[kind].format_map(context) if kind in _WORDS else problem["msg"].lower()
+    if location[-1] == "[key]":
+        location, what = location[:-2], f"each key {what}"
+    param = ".".join(location)
+    return f"{param}: {what}.", param
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return _nothing_there(request)
     code = _CODES.get(error.status_code, "invalid_request")
     message = {
-        400: "The request can't be read: the body must be JSON in UTF-8.",
-        404: f"There is nothing at {request.method} {request.url.path}.",
+        400: "The body can't be read. It must be JSON in UTF-8, without deep nesting and endless numbers.",
         405: f"{request.method} is not possible here.",
     }.get(error.status_code, str(error.detail))
     return error_response(
         request, error.status_code, code, message, headers=dict(error.headers) if error.headers else None
     )
+
+
+def _nothing_there(request: Request) -> Response:
+    return error_response(request, 404, "not_found", f"There is nothing at {request.method} {request.scope['path']}.")

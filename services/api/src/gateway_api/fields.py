@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from gateway_common.money import AMOUNT_MAX_MINOR, AMOUNT_MIN_MINOR, CURRENCIES
@@ -11,6 +11,15 @@ from gateway_common.money import AMOUNT_MAX_MINOR, AMOUNT_MIN_MINOR, CURRENCIES
 METADATA_KEYS_MOST: Final = 50
 # A receiver's JSON.parse moves integer-like keys to the front, and the signature would not fit what it prints.
 _INTEGER_LIKE: Final = re.compile(r"0|[1-9][0-9]*")
+_REFERENCE: Final = r"^[\x21-\x7e]{1,64}$"
+_VPA: Final = r"^[A-Za-z0-9.\-_]{2,256}@[A-Za-z][A-Za-z0-9.\-]{1,63}$"
+_CURSOR: Final = r"^[a-z]+_[0-9a-z]{1,40}$"
+PATTERNS: Final = {
+    _REFERENCE: "must be 1 to 64 visible ASCII characters, without spaces",
+    _VPA: "must be a UPI address such as name@bank",
+    _CURSOR: "must be the next_cursor of the page before",
+}
+"""What a pattern asks for, in words: a caller is never shown a regular expression."""
 
 
 def _refuse_nul(value: str) -> str:
@@ -41,7 +50,7 @@ def _text(most: int) -> StringConstraints:
 Amount = Annotated[StrictInt, Field(ge=AMOUNT_MIN_MINOR, le=AMOUNT_MAX_MINOR)]
 Currency = Annotated[str, AfterValidator(_check_currency)]
 Text = Annotated[str, _text(500), AfterValidator(_refuse_nul)]
-Reference = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
+Reference = Annotated[str, StringConstraints(pattern=_REFERENCE)]
 Metadata = Annotated[
     dict[
         Annotated[str, _text(40), AfterValidator(_refuse_nul)],
@@ -49,10 +58,13 @@ Metadata = Annotated[
     ],
     AfterValidator(_check_metadata),
 ]
-Vpa = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\-_]{2,256}@[A-Za-z][A-Za-z0-9.\-]{1,63}$")]
+Vpa = Annotated[str, StringConstraints(pattern=_VPA)]
 
 Limit = Annotated[int, Query(ge=1, le=100)]
-StartingAfter = Annotated[str | None, Query(pattern=r"^[a-z]+_[0-9a-z]{1,40}$")]
+StartingAfter = Annotated[str | None, Query(pattern=_CURSOR)]
+OrderFilter = Annotated[str | None, Query(pattern=_REFERENCE)]
+# What can't be an id never reaches PostgreSQL, which refuses NUL; the answer is a plain 404.
+PathId = Annotated[str, Path(pattern=_REFERENCE)]
 
 
 class RequestBody(BaseModel):

@@ -34,7 +34,7 @@ def attempt_of(request: Request, caller: Caller, body: RequestBody) -> Attempt |
         return None
     route = f"{request.method} {request.scope['route'].path}"
     scope = IdempotencyScope(merchant_id=caller.merchant_id, livemode=caller.livemode, route=route, key=key)
-    return Attempt(scope, request.url.path.encode() + b"\n" + body.model_dump_json().encode())
+    return Attempt(scope, request.scope["path"].encode() + b"\n" + body.model_dump_json().encode())
 
 
 class Idempotency:

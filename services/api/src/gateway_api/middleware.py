@@ -14,9 +14,10 @@ from gateway_api.errors import error_response
 from gateway_common.clock import Clock
 from gateway_common.ids import REQUEST, new_id
 from gateway_common.logs import get_logger
-from gateway_common.telemetry import HTTP_REQUESTS, HTTP_SECONDS, new_traceparent, parse_traceparent, trace_id
+from gateway_common.telemetry import http_metrics, new_traceparent, parse_traceparent, trace_id
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_PROBES: Final = {"/healthz", "/readyz"}
 _PUBLIC_PREFIX: Final = "/api/v1/checkout/"
 
 
@@ -41,19 +42,22 @@ class RequestContext:
         traceparent = parse_traceparent(headers.get("traceparent")) or new_traceparent()
         state = scope.setdefault("state", {})
         state |= {"request_id": request_id, "traceparent": traceparent}
-        status = 500
+        status, started_answer = 500, False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started_answer
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started_answer = message["status"], True
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
             await self._app(scope, _capped(receive, headers, self._body_max_bytes), send_with_id)
-        except Exception as error:  # noqa: BLE001 -- the last line: whatever it is, the caller gets our JSON.
+        except Exception as error:
             self._log.exception("http.broken", request_id=request_id, error=repr(error))
+            if started_answer:
+                # Half an answer is out; only breaking the connection tells the caller not to trust it.
+                raise
             message = "Something broke on our side. It is logged under this request id."
             response = error_response(Request(scope), 500, "internal_error", message, retryable=True)
             await response(scope, receive, send_with_id)
@@ -61,8 +65,11 @@ class RequestContext:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
-        HTTP_REQUESTS.labels(route, scope["method"], status).inc()
-        HTTP_SECONDS.labels(route, scope["method"]).observe(seconds)
+        count, duration = http_metrics(route, scope["method"], status)
+        count.inc()
+        duration.observe(seconds)
+        if scope["path"] in _PROBES:
+            return
         state = scope["state"]
         self._log.info(
             "http.request",

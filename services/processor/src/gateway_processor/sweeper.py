@@ -5,12 +5,10 @@ It serves lost rings, retries, dead workers and a flushed Redis alike: the rows 
 
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from gateway_common.db.database import Database
 from gateway_common.logs import get_logger
 from gateway_common.payments.queue_store import free_payment_leases, measure_due_payments, ring_due_payments
-from gateway_common.queue.broker import DoorbellBroker
+from gateway_common.queue.broker import DoorbellBroker, QueueUnavailableError
 from gateway_common.queue.ringer import Ringer
 from gateway_common.telemetry import DUE, LEASES_FREED, OLDEST_DUE_SECONDS, QUEUE_LAG
 
@@ -42,7 +40,7 @@ class Sweeper:
             self._log.warning("leases.freed", queue="payments", count=freed)
         try:
             lag = await self._broker.lag()
-        except (RedisError, OSError):
+        except QueueUnavailableError:
             # Marking rows as rung for would be a lie.
             return
         QUEUE_LAG.labels("payments").set(lag)

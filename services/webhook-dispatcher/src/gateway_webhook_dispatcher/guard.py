@@ -10,10 +10,13 @@ from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, Conn
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# What `is_global` lets through and a webhook still must not reach: addresses that embed another one, and relays.
+# Nothing outside of it is assigned to anybody; what is in use there embeds another address or is local to a site.
+_IPV6_INTERNET: Final = ipaddress.ip_network("2000::/3")
+# What `is_global` lets through, in some version of Python, and a webhook must not reach: addresses that embed another
+# one, relays, documentation, and the address at which Azure serves its virtual machines.
 _NEVER: Final = [
     ipaddress.ip_network(block)
-    for block in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "5f00::/16", "192.88.99.0/24")
+    for block in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2002::/16", "3fff::/20")
 ]
 
 
@@ -27,6 +30,8 @@ def is_public(address: str) -> bool:
     if mapped is not None:
         parsed = mapped
     if not parsed.is_global or parsed.is_multicast:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed not in _IPV6_INTERNET:
         return False
     return not any(parsed in block for block in _NEVER if block.version == parsed.version)
 

@@ -1,24 +1,21 @@
 """The dispatcher process, read top to bottom: built, started, stopped in reverse."""
 
 import asyncio
-import contextlib
 
-from redis.exceptions import RedisError
 from taskiq.receiver import Receiver
 
 from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
-from gateway_common.db.database import Database, DatabaseUnavailableError
+from gateway_common.db.database import Database
 from gateway_common.db.schema import schema_check
 from gateway_common.ids import WORKER, new_id
 from gateway_common.logs import configure_logs, get_logger
 from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import WEBHOOKS_STREAM
-from gateway_common.serving import Health, http_server, operations_app, serve, stop_on_signals
+from gateway_common.serving import Health
 from gateway_common.telemetry import QUEUE_LAG
 from gateway_common.webhooks.queue_store import release_delivery_leases
-from gateway_common.workers.loops import first_of, keep_alive, repeat
-from gateway_common.workers.store import delete_worker
+from gateway_common.workers.lifecycle import Loop, Worker, run_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
@@ -35,7 +32,6 @@ async def main() -> None:
     settings = DispatcherSettings()
     configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
     log = get_logger()
-    stop, drained = stop_on_signals(), asyncio.Event()
     worker_id = new_id(WORKER, system_clock())
 
     database = Database(
@@ -66,42 +62,35 @@ async def main() -> None:
     )
     register_tasks(broker, dispatcher)
     receiver = Receiver(broker, max_async_tasks=RING_SLOTS, run_startup=False)
-    health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": broker.check})
+    worker = Worker(
+        id=worker_id,
+        service=SERVICE,
+        database=database,
+        health=Health(needed={"postgresql": schema_check(database)}, wanted={"redis": broker.check}),
+        host=settings.host,
+        metrics_port=settings.metrics_port,
+    )
+
+    async def work(stop: asyncio.Event) -> None:
+        await asyncio.gather(receiver.listen(stop), dispatcher.run(stop))
+        await dispatcher.drain(settings.drain_seconds)
 
     async def tidy() -> None:
-        try:
-            QUEUE_LAG.labels("webhooks").set(await broker.lag())
-            await broker.tidy()
-        except (RedisError, OSError) as error:
-            log.warning("queue.not_tidied", error=str(error))
+        await broker.tidy()
+        QUEUE_LAG.labels("webhooks").set(await broker.lag())
 
-    registered = asyncio.Event()
-    background = [
-        asyncio.create_task(task)
-        for task in (
-            serve(http_server(operations_app(health), settings.host, settings.metrics_port), stop=drained),
-            keep_alive(database, worker_id, SERVICE, registered=registered, stop=drained),
-            repeat("free_leases", dispatcher.free_leases, every_seconds=FREE_EVERY_SECONDS, stop=stop),
-            repeat("measure", dispatcher.measure, every_seconds=MEASURE_EVERY_SECONDS, stop=stop),
-            repeat("tidy", tidy, every_seconds=TIDY_EVERY_SECONDS, stop=stop),
-        )
-    ]
     await broker.startup()
-    await first_of(registered, stop)
-    if not stop.is_set():
-        log.info("worker.started", worker_id=worker_id, concurrency=settings.concurrency)
-        await asyncio.gather(receiver.listen(stop), dispatcher.run(stop))
+    await run_worker(
+        worker,
+        work=work,
+        loops=[
+            Loop(name="free_leases", action=dispatcher.free_leases, every_seconds=FREE_EVERY_SECONDS),
+            Loop(name="measure", action=dispatcher.measure, every_seconds=MEASURE_EVERY_SECONDS),
+            Loop(name="tidy", action=tidy, every_seconds=TIDY_EVERY_SECONDS),
+        ],
+        release_leases=release_delivery_leases,
+    )
 
-    health.draining = True
-    await dispatcher.drain(settings.drain_seconds)
-    with contextlib.suppress(DatabaseUnavailableError):
-        # Without a database the leases run out by themselves: this worker is silent from now on.
-        async with database.transaction() as connection:
-            released = await release_delivery_leases(connection, worker_id)
-            await delete_worker(connection, worker_id)
-            log.info("worker.drained", leases_given_back=released)
-    drained.set()
-    await asyncio.gather(*background)
     await client.close()
     await broker.shutdown()
     await database.close()

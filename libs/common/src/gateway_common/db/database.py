@@ -1,12 +1,15 @@
 """Connections and transactions. A store function takes the connection; who opened it decides when it commits."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gateway_common.errors import UnavailableError
 
@@ -15,6 +18,7 @@ Connection = AsyncConnection
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 2
+RESTED_SECONDS = 1.0
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -34,9 +38,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_SECONDS,
-            # After a restart of PostgreSQL the pool holds dead connections: asking first costs a round trip,
-            # not asking costs a caller a 503.
-            pool_pre_ping=True,
             connect_args={
                 "application_name": application_name,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -47,6 +48,8 @@ class Database:
                 "keepalives_count": 2,
             },
         )
+        event.listen(self._engine.sync_engine, "checkin", _note_use)
+        event.listen(self._engine.sync_engine, "checkout", _ping_if_rested)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
@@ -69,6 +72,26 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _note_use(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _ping_if_rested(connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection) -> None:
+    """Ask a connection that lay idle whether it still lives: a restarted PostgreSQL leaves the pool full of dead ones.
+
+    Asking each time (SQLAlchemy's pre-ping) would double the round trips of a busy process.
+    """
+    if time.monotonic() - record.info.get("used_at", 0.0) < RESTED_SECONDS:
+        return
+    try:
+        cursor = connection.cursor()
+        cursor.execute(";")
+        cursor.close()
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError from error
 
 
 @asynccontextmanager

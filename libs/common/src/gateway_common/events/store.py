@@ -23,8 +23,8 @@ recorded_delivery AS (
         id, event_id, endpoint_id, merchant_id, livemode, status, due_at, created_at, updated_at
     )
     SELECT
-        'dlv_' || substr(event.id, 5, 9)
-            || substr(encode(sha256(convert_to(event.id || endpoint.id, 'UTF8')), 'hex'), 1, 15),
+        'dlv_' || substr(event.id, 5, 12)
+            || substr(encode(sha256(convert_to(event.id || endpoint.id, 'UTF8')), 'hex'), 1, 18),
         event.id, endpoint.id, event.merchant_id, event.livemode,
         'pending', now(), event.created_at, event.created_at
     FROM recorded_event AS event

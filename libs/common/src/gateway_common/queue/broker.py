@@ -6,16 +6,16 @@ for rows whose hint got lost. So nothing has to be acknowledged, reclaimed or ke
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Final
 
+import orjson
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from taskiq import AckableMessage, BrokerMessage
 from taskiq.formatters.proxy_formatter import ProxyFormatter
-from taskiq.message import TaskiqMessage
 from taskiq.serializers import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
@@ -28,6 +28,18 @@ _CONNECT_TIMEOUT_SECONDS: Final = 2.0
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 _CONSUMER_IDLE_MS_MAX: Final = 3_600_000
+
+
+class QueueUnavailableError(Exception):
+    """Redis does not answer. Nothing is lost by it: the rows are in PostgreSQL."""
+
+
+@contextlib.contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise QueueUnavailableError(str(error) or type(error).__name__) from error
 
 
 class DoorbellBroker(RedisStreamBroker):
@@ -68,14 +80,14 @@ class DoorbellBroker(RedisStreamBroker):
         await self._redis.xadd(self.queue_name, {b"data": message.message})
 
     async def ring(self, task_name: str, kwargs: list[dict[str, Any]], labels: list[dict[str, Any]]) -> None:
-        """Send one message per entry in a single pipeline; RedisError if Redis does not take them."""
+        """Send one message per entry in a single pipeline; QueueUnavailableError if Redis does not take them."""
         pipeline = self._redis.pipeline(transaction=False)
         for arguments, label in zip(kwargs, labels, strict=True):
-            message = TaskiqMessage(
-                task_id=self.id_generator(), task_name=task_name, labels=label, args=[], kwargs=arguments
-            )
-            pipeline.xadd(self.queue_name, {b"data": self.formatter.dumps(message).message})
-        await pipeline.execute()
+            # What Taskiq's formatter would make of it, without two Pydantic models a ring.
+            message = {"task_id": "ring", "task_name": task_name, "labels": label, "args": [], "kwargs": arguments}
+            pipeline.xadd(self.queue_name, {b"data": orjson.dumps(message)})
+        with _translated_errors():
+            await pipeline.execute()
 
     async def listen(self) -> AsyncGenerator[AckableMessage | bytes, None]:  # type: ignore[override]
         """Yield messages for ever, through restarts, flushes and outages of Redis."""
@@ -91,6 +103,7 @@ class DoorbellBroker(RedisStreamBroker):
                 # NOGROUP and UNBLOCKED: somebody flushed Redis. Whatever was in there, PostgreSQL knows it.
                 self._log.warning("queue.group_lost", error=str(error))
                 await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 await self.startup()
             except (RedisError, OSError) as error:
                 if pause == _FIRST_PAUSE_SECONDS:
@@ -111,32 +124,34 @@ class DoorbellBroker(RedisStreamBroker):
         return [message[b"data"] for _, messages in streams for _, message in messages]
 
     async def lag(self) -> int:
-        """How many messages nobody has read yet; RedisError if Redis does not say."""
-        group = await self._find_group()
-        if group is None:
-            return 0
-        lag = group["lag"]
-        if lag is None:
-            # Redis before 7.4 loses count after some deletions; the length is then the upper bound.
-            return int(await self._redis.xlen(self.queue_name))
-        return int(lag)
+        """How many messages nobody has read yet; QueueUnavailableError if Redis does not say."""
+        with _translated_errors():
+            group = await self._find_group()
+            if group is None:
+                return 0
+            lag = group["lag"]
+            if lag is None:
+                # Redis before 7.4 loses count after some deletions; the length is then the upper bound.
+                lag = await self._redis.xlen(self.queue_name)
+            return int(lag)
 
     async def find_lag(self) -> int | None:
         """The lag, or None when Redis does not say."""
         try:
             return await self.lag()
-        except (RedisError, OSError):
+        except QueueUnavailableError:
             return None
 
     async def tidy(self) -> None:
-        """Trim the stream behind the group and forget consumers that died; RedisError."""
-        group = await self._find_group()
-        if group is None:
-            return
-        await self._redis.xtrim(self.queue_name, minid=group["last-delivered-id"], approximate=False)
-        for consumer in await self._redis.xinfo_consumers(self.queue_name, self.consumer_group_name):
-            if consumer["idle"] > _CONSUMER_IDLE_MS_MAX:
-                await self._redis.xgroup_delconsumer(self.queue_name, self.consumer_group_name, consumer["name"])
+        """Trim the stream behind the group and forget consumers that died; QueueUnavailableError."""
+        with _translated_errors():
+            group = await self._find_group()
+            if group is None:
+                return
+            await self._redis.xtrim(self.queue_name, minid=group["last-delivered-id"], approximate=False)
+            for consumer in await self._redis.xinfo_consumers(self.queue_name, self.consumer_group_name):
+                if consumer["idle"] > _CONSUMER_IDLE_MS_MAX:
+                    await self._redis.xgroup_delconsumer(self.queue_name, self.consumer_group_name, consumer["name"])
 
     async def _find_group(self) -> dict[str, Any] | None:
         try:

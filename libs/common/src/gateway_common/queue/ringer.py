@@ -6,10 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from gateway_common.logs import get_logger
-from gateway_common.queue.broker import DoorbellBroker
+from gateway_common.queue.broker import DoorbellBroker, QueueUnavailableError
 from gateway_common.queue.messages import DISPATCH_WEBHOOKS, PROCESS_PAYMENT
 from gateway_common.telemetry import RINGS
 
@@ -74,7 +72,7 @@ class Ringer:
             return
         try:
             await asyncio.wait_for(ring(), TIMEOUT_SECONDS)
-        except (RedisError, OSError, TimeoutError) as error:
+        except (QueueUnavailableError, TimeoutError) as error:
             self._closed_until = time.monotonic() + BREAKER_SECONDS
             RINGS.labels(queue, "failed").inc(count)
             self._log.warning("ring.failed", queue=queue, error=str(error) or type(error).__name__)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
@@ -14,6 +14,7 @@ from gateway_api.checkout.schemas import (
     CreatedCheckoutPaymentBody,
 )
 from gateway_api.checkout.service import CheckoutService
+from gateway_api.fields import PathId
 
 
 def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> APIRouter:
@@ -21,9 +22,7 @@ def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> A
     browser = Depends(authenticator.publishable)
 
     @router.get("/orders/{order_id}", responses={200: {"model": CheckoutOrderBody}})
-    async def get_order(
-        order_id: Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,64}$")], caller: Annotated[Caller, browser]
-    ) -> Response:
+    async def get_order(order_id: PathId, caller: Annotated[Caller, browser]) -> Response:
         """What the customer is asked to pay."""
         order = service.get_order(caller, order_id)
         content = {
@@ -43,7 +42,7 @@ def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> A
         return respond(await service.create_payment(caller, body, request.state.traceparent))
 
     @router.get("/payments/{payment_id}", responses={200: {"model": CheckoutPaymentBody}})
-    async def get_payment(request: Request, payment_id: str, caller: Annotated[Caller, browser]) -> Response:
+    async def get_payment(request: Request, payment_id: PathId, caller: Annotated[Caller, browser]) -> Response:
         """Follow a payment, with its `X-Client-Token`."""
         token = request.headers.get("x-client-token")
         return respond(answer(200, await service.get_payment(caller, payment_id, token)))

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import Limit, StartingAfter
+from gateway_api.fields import Limit, OrderFilter, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
 from gateway_api.payments.schemas import CapturePayment, CreatePayment, PaymentBody, PaymentPage
 from gateway_api.payments.service import PaymentService
@@ -30,7 +30,7 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> API
         limit: Limit = 10,
         starting_after: StartingAfter = None,
         status: PaymentStatus | None = None,
-        order_id: Annotated[str | None, Query(max_length=64)] = None,
+        order_id: OrderFilter = None,
     ) -> Response:
         """List payments, newest first."""
         found = await service.list(
@@ -39,13 +39,13 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> API
         return respond_page([payment_snapshot(payment) for payment in found], limit)
 
     @router.get("/{payment_id}", responses={200: {"model": PaymentBody}})
-    async def get_payment(payment_id: str, caller: Annotated[Caller, merchant]) -> Response:
+    async def get_payment(payment_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
         """Read a payment."""
         return respond(answer(200, payment_snapshot(await service.get(caller, payment_id))))
 
     @router.post("/{payment_id}/capture", responses={200: {"model": PaymentBody}})
     async def capture_payment(
-        request: Request, payment_id: str, caller: Annotated[Caller, merchant], body: CapturePayment | None = None
+        request: Request, payment_id: PathId, caller: Annotated[Caller, merchant], body: CapturePayment | None = None
     ) -> Response:
         """Capture an authorized payment, in full or in part. The decision stands at once."""
         wanted = body or CapturePayment()

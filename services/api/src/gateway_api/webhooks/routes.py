@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import Limit, StartingAfter
+from gateway_api.fields import Limit, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
 from gateway_api.webhooks.schemas import CreatedEndpointBody, CreateEndpoint, DeliveryPage, EndpointBody, EndpointPage
 from gateway_api.webhooks.service import WebhookService
@@ -33,12 +33,12 @@ def webhook_routes(service: WebhookService, authenticator: Authenticator) -> API
         return respond_page([endpoint_snapshot(endpoint) for endpoint in found], limit)
 
     @router.get("/webhook-endpoints/{endpoint_id}", responses={200: {"model": EndpointBody}})
-    async def get_endpoint(endpoint_id: str, caller: Annotated[Caller, merchant]) -> Response:
+    async def get_endpoint(endpoint_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
         """Read an endpoint."""
         return respond(answer(200, endpoint_snapshot(await service.get_endpoint(caller, endpoint_id))))
 
     @router.delete("/webhook-endpoints/{endpoint_id}", status_code=204)
-    async def delete_endpoint(endpoint_id: str, caller: Annotated[Caller, merchant]) -> None:
+    async def delete_endpoint(endpoint_id: PathId, caller: Annotated[Caller, merchant]) -> None:
         """Delete an endpoint. What waits for it is cancelled; what was delivered stays listed."""
         await service.delete_endpoint(caller, endpoint_id)
 
