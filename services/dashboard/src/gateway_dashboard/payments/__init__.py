@@ -1,0 +1,1 @@
+"""Payments with their refunds, as the merchant's staff sees them."""

@@ -1,0 +1,90 @@
+"""Payments and refunds as the pages show them, made from the API's JSON. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway_common.money import format_amount
+from gateway_dashboard.moments import Moment, parse_moment
+
+STATUSES: Final = ("pending", "processing", "success", "failed", "cancelled", "expired")
+_METHODS: Final = {"upi": "UPI"}
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentView:
+    """One payment in words."""
+
+    id: str
+    status: str
+    amount: str
+    method: str
+    payer: str | None
+    order_id: str | None
+    description: str | None
+    capture: str
+    refunded: str | None
+    error: str | None
+    metadata: Mapping[str, str]
+    created: Moment
+    updated: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class RefundView:
+    """One refund in words."""
+
+    id: str
+    status: str
+    amount: str
+    reason: str | None
+    error: str | None
+    created: Moment
+
+
+def payment_view(payment: Mapping[str, Any]) -> PaymentView:
+    refunded = payment["amount_refunded"]
+    return PaymentView(
+        id=payment["id"],
+        status=payment["status"],
+        amount=format_amount(payment["amount"], payment["currency"]),
+        method=_METHODS.get(payment["method"], payment["method"]),
+        payer=payment["vpa"],
+        order_id=payment["order_id"],
+        description=payment["description"],
+        capture=_capture_words(payment),
+        refunded=format_amount(refunded, payment["currency"]) if refunded else None,
+        error=_error_words(payment["error"]),
+        metadata=payment["metadata"],
+        created=parse_moment(payment["created_at"]),
+        updated=parse_moment(payment["updated_at"]),
+    )
+
+
+def refund_view(refund: Mapping[str, Any]) -> RefundView:
+    return RefundView(
+        id=refund["id"],
+        status=refund["status"],
+        amount=format_amount(refund["amount"], refund["currency"]),
+        reason=refund["reason"],
+        error=_error_words(refund["error"]),
+        created=parse_moment(refund["created_at"]),
+    )
+
+
+def _capture_words(payment: Mapping[str, Any]) -> str:
+    """What became of the money: a success is an authorization until it is captured."""
+    amount = format_amount(payment["amount_captured"], payment["currency"])
+    match payment["capture_status"]:
+        case "completed":
+            return f"Captured {amount}"
+        case "pending":
+            return f"Capturing {amount}"
+        case "failed":
+            return "Capture failed"
+        case _:
+            return "Authorized, not captured" if payment["status"] == "success" else "Not captured"
+
+
+def _error_words(error: Mapping[str, str] | None) -> str | None:
+    return f"{error['message']} ({error['code']})" if error else None

@@ -1,0 +1,1 @@
+"""Webhook endpoints and deliveries, as the merchant's staff sees them."""
