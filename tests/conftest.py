@@ -43,7 +43,9 @@ def database_url(postgres_url: str) -> Iterator[str]:
     server, _, template = postgres_url.rpartition("/")
     name = f"test_{next(_numbers)}"
     with Connection.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        # Copying files is three times as fast as writing them to the log, which nobody reads here.
+        clone = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        connection.execute(clone.format(Identifier(name), Identifier(template)))
         yield f"{server}/{name}"
         connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 

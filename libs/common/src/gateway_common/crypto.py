@@ -71,7 +71,7 @@ class Keyring:
             if key.key_id == key_id:
                 try:
                     return key.seal.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], context.encode())
-                except InvalidTag as error:
+                except (InvalidTag, ValueError) as error:
                     raise SealBrokenError(f"{context}: the sealed value does not fit") from error
         raise SealBrokenError(f"{context}: sealed with the unknown master key {key_id.hex()}")
 

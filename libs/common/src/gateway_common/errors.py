@@ -77,6 +77,13 @@ class IdempotencyKeyReuseError(UnprocessableError):
     code = "idempotency_key_reuse"
 
 
+class RateLimitedError(GatewayError):
+    code = "rate_limited"
+    status = 429
+    retryable = True
+    retry_after_seconds = 1
+
+
 class UnavailableError(GatewayError):
     """A needed dependency does not answer; the same request may be sent again."""
 

@@ -24,7 +24,6 @@ def configure_logs(service: str, *, level: str, style: str) -> None:
         sys.stdout.reconfigure(line_buffering=True)
     threshold = logging.getLevelNamesMapping()[level]
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,

@@ -94,6 +94,8 @@ def http_server(app: Any, host: str, port: int, *, drain_seconds: int = 20) -> u
         log_config=None,
         access_log=False,
         server_header=False,
+        # uvicorn would believe X-Forwarded-For from any process on this machine.
+        proxy_headers=False,
         date_header=True,
         lifespan="off",
         timeout_graceful_shutdown=drain_seconds,

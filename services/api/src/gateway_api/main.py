@@ -14,6 +14,7 @@ from gateway_api.errors import install_error_handlers
 from gateway_api.idempotency import Idempotency
 from gateway_api.jobs.routes import job_routes
 from gateway_api.middleware import CheckoutCors, RequestContext
+from gateway_api.openapi import ERRORS, DescribedApp
 from gateway_api.payments.routes import payment_routes
 from gateway_api.payments.service import PaymentService
 from gateway_api.refunds.routes import refund_routes
@@ -36,7 +37,14 @@ SERVICE = "api"
 
 def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettings) -> FastAPI:
     """The ASGI app around the given routes."""
-    app = FastAPI(title="Payment gateway", version="1.0.0", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = DescribedApp(
+        title="Payment gateway",
+        version="1.0.0",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=ERRORS,
+    )
     app.add_middleware(CheckoutCors)
     app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)
     install_error_handlers(app)

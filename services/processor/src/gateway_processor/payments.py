@@ -142,7 +142,7 @@ class PaymentProcessor:
             return Unknown(type(error).__name__)
 
     async def record(self, claimed: Claimed, outcome: Outcome) -> bool:
-        """Write what follows from the outcome and give the lease back; False if the lease was lost meanwhile.
+        """Write what follows from the outcome and give the lease back; False if that is no longer ours to do.
 
         An outage of the database is waited out, for the provider's answer is known only here. If it lasts too long
         the answer is dropped with the lease, and whoever resumes asks the provider again.
@@ -155,10 +155,10 @@ class PaymentProcessor:
                 conclusion = conclude(payment, claimed.operation, claimed.refund, outcome, self._clock())
                 if await self._save(payment, conclusion):
                     return True
-                # A merchant's decision (a refund, say) came in between: decide again on what is there now.
                 found = await self._reads.submit(payment.id)
-                if found is None or found.attempt != payment.attempt:
+                if found is None or not _is_still_at(found, payment):
                     return False
+                # A merchant's decision (a refund, say) came in between: decide again on what is there now.
                 payment = found
             except DatabaseUnavailableError:
                 if time.monotonic() + pause > deadline:
@@ -215,6 +215,15 @@ class PaymentProcessor:
     async def _record_batch(self, changes: Sequence[PaymentChange]) -> list[Saved]:
         async with self._database.statement() as connection:
             return await record_payments(connection, changes)
+
+
+def _is_still_at(found: Payment, claimed: Payment) -> bool:
+    """Whether the operation is still open under the same lease.
+
+    It is not when another worker took it, nor when it was recorded before: a connection may break after the commit and
+    before its answer. An operation that is settled counts its tries from zero again.
+    """
+    return found.attempt == claimed.attempt and found.operation_attempt == claimed.operation_attempt
 
 
 def _request(claimed: Claimed) -> ProviderRequest:

@@ -19,13 +19,17 @@ RESPONSE_KEPT_BYTES: Final = 4 * 1024
 class WebhookClient:
     """A pool of kept-alive connections that follows no redirect, knows no proxy and asks for no compression."""
 
-    def __init__(self, *, timeout_seconds: float, connections: int, allow_private_networks: bool, clock: Clock) -> None:
+    def __init__(
+        self, *, timeout_seconds: float, kept_connections: int, allow_private_networks: bool, clock: Clock
+    ) -> None:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
-            max_connections=connections,
-            max_keepalive_connections=connections // 2,
+            # How many are open at once is the dispatcher's to limit. A request whose deadline passes while it waits
+            # for a place in httpcore's pool takes that place with it for ever.
+            max_connections=None,
+            max_keepalive_connections=kept_connections,
             keepalive_expiry=30,
             network_backend=GuardedBackend(allow_private_networks=allow_private_networks),
         )

@@ -40,7 +40,7 @@ async def main() -> None:
     broker = DoorbellBroker(settings.redis_url, stream=WEBHOOKS_STREAM, consumer=worker_id)
     client = WebhookClient(
         timeout_seconds=settings.webhook_timeout_seconds,
-        connections=settings.concurrency,
+        kept_connections=settings.concurrency // 2,
         allow_private_networks=settings.webhook_allow_private_networks,
         clock=system_clock,
     )

@@ -38,6 +38,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_SECONDS,
+            # An error's text goes to the log, and a statement's values are what may not.
+            hide_parameters=True,
             connect_args={
                 "application_name": application_name,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -103,6 +105,12 @@ async def _translated_errors() -> AsyncIterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseUnavailableError("The database does not answer. Try again.") from error
-        raise StatementRefusedError(str(error.orig)) from error
+        # Not `from error`: PostgreSQL's own text ends with the refused row, and that row names a VPA.
+        raise StatementRefusedError(_reason(error)) from None
     except SQLAlchemyError as error:
         raise StatementRefusedError(str(error)) from error
+
+
+def _reason(error: DBAPIError) -> str:
+    """What PostgreSQL says in its first line, without the values in its details."""
+    return str(error.orig).partition("\n")[0]

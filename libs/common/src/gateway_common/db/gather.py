@@ -56,6 +56,7 @@ class Gatherer(Generic[Item, Outcome]):
     async def _save_batch(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
         try:
             outcomes = await self._save([item for item, _ in batch])
+            answered = list(zip(batch, outcomes, strict=True))
         except StatementRefusedError as error:
             if len(batch) == 1:
                 _fail(batch, error)
@@ -66,7 +67,7 @@ class Gatherer(Generic[Item, Outcome]):
         except Exception as error:  # noqa: BLE001 -- it is raised again, in each caller that waits for it.
             _fail(batch, error)
         else:
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
+            for (_, future), outcome in answered:
                 if not future.done():
                     future.set_result(outcome)
 

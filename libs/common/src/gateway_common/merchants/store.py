@@ -32,13 +32,15 @@ async def save_merchant(connection: Connection, merchant_id: str, name: str, now
 
 
 async def save_api_key(connection: Connection, key: ApiKey, now: datetime) -> None:
-    """Insert the key, or give it the secret's hash."""
+    """Insert the key, or give it this secret and these dates."""
     values = insert(api_keys).values(
         id=key.id,
         merchant_id=key.merchant_id,
         livemode=key.livemode,
         secret_hash=key.secret_hash,
         created_at=now,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
     )
-    update = {"secret_hash": key.secret_hash, "revoked_at": None}
+    update = {name: values.excluded[name] for name in ("secret_hash", "expires_at", "revoked_at")}
     await connection.execute(values.on_conflict_do_update(index_elements=["id"], set_=update))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from gateway_common.db.database import Connection
 from gateway_common.payments.store import PaymentChange, change_parameters, change_statement
@@ -73,21 +73,37 @@ FROM (
 
 async def claim_payments(connection: Connection, changes: Sequence[PaymentChange]) -> list[Saved]:
     """Take the leases of due payments that nobody holds, one statement for all of them."""
-    result = await connection.execute(_CLAIM, change_parameters(changes))
-    return _saved(changes, {row.id: row.deliveries for row in result})
+    return await _save(connection, _CLAIM, changes)
 
 
 async def record_payments(connection: Connection, changes: Sequence[PaymentChange]) -> list[Saved]:
     """Write outcomes and give the leases back. Guarded by the attempt, so a lease that was lost writes nothing."""
-    result = await connection.execute(_RECORD, change_parameters(changes))
-    return _saved(changes, {row.id: row.deliveries for row in result})
+    return await _save(connection, _RECORD, changes)
 
 
-def _saved(changes: Sequence[PaymentChange], deliveries: dict[str, int]) -> list[Saved]:
+async def _save(connection: Connection, statement: TextClause, changes: Sequence[PaymentChange]) -> list[Saved]:
+    chosen = _one_each(changes)
+    result = await connection.execute(statement, change_parameters(list(chosen.values())))
+    deliveries = {row.id: row.deliveries for row in result}
     return [
-        Saved(applied=change.after.id in deliveries, deliveries=deliveries.get(change.after.id, 0))
+        Saved(applied=True, deliveries=deliveries[change.after.id])
+        if change.after.id in deliveries and change is chosen[change.after.id]
+        else Saved(applied=False, deliveries=0)
         for change in changes
     ]
+
+
+def _one_each(changes: Sequence[PaymentChange]) -> dict[str, PaymentChange]:
+    """One change per payment, for the statement could not tell two apart: the freshest, of equals the first.
+
+    Two rings of one payment that are heard together make two claims; only one of them may win.
+    """
+    chosen: dict[str, PaymentChange] = {}
+    for change in changes:
+        other = chosen.setdefault(change.after.id, change)
+        if (change.before.attempt, change.before.version) > (other.before.attempt, other.before.version):
+            chosen[change.after.id] = change
+    return chosen
 
 
 async def ring_due_payments(connection: Connection, *, most: int, again_after_seconds: float) -> list[DuePayment]:

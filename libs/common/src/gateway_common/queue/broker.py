@@ -25,6 +25,7 @@ from gateway_common.queue.messages import GROUP
 BLOCK_MS: Final = 2_000
 READ_MOST: Final = 64
 _CONNECT_TIMEOUT_SECONDS: Final = 2.0
+_LEAVE_TIMEOUT_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 _CONSUMER_IDLE_MS_MAX: Final = 3_600_000
@@ -127,13 +128,11 @@ class DoorbellBroker(RedisStreamBroker):
         """How many messages nobody has read yet; QueueUnavailableError if Redis does not say."""
         with _translated_errors():
             group = await self._find_group()
-            if group is None:
-                return 0
-            lag = group["lag"]
-            if lag is None:
-                # Redis before 7.4 loses count after some deletions; the length is then the upper bound.
-                lag = await self._redis.xlen(self.queue_name)
-            return int(lag)
+            if group is None or group["lag"] is None:
+                # Without a group (flushed, and all workers too busy to make it again) everything is unread. Redis
+                # before 7.4 also loses count after some deletions; the length is then the upper bound.
+                return int(await self._redis.xlen(self.queue_name))
+            return int(group["lag"])
 
     async def find_lag(self) -> int | None:
         """The lag, or None when Redis does not say."""
@@ -168,5 +167,6 @@ class DoorbellBroker(RedisStreamBroker):
     async def shutdown(self) -> None:
         """Leave the group and close. Redis being away must not keep a process from stopping."""
         with contextlib.suppress(RedisError, OSError):
-            await self._redis.xgroup_delconsumer(self.queue_name, self.consumer_group_name, self.consumer_name)
+            async with asyncio.timeout(_LEAVE_TIMEOUT_SECONDS):
+                await self._redis.xgroup_delconsumer(self.queue_name, self.consumer_group_name, self.consumer_name)
         await super().shutdown()

@@ -31,7 +31,7 @@ class Ringer:
         self._log = get_logger()
 
     def ring_payment(self, payment_id: str, traceparent: str | None) -> None:
-        if len(self._waiting) < WAITING_MOST:
+        if payment_id in self._waiting or len(self._waiting) < WAITING_MOST:
             self._waiting[payment_id] = traceparent
             self._wake.set()
         else:

@@ -65,9 +65,14 @@ async def list_refunds(
 
 
 async def list_open_refunds(connection: Connection, payment_id: str) -> list[Refund]:
-    """The payment's refunds that wait or run, oldest first: the order in which they are worked off."""
+    """The payment's refunds that wait or run, in the order in which they are worked off.
+
+    First the one that is with the provider: clocks differ, so one that came later may have the smaller id.
+    """
     query = (
-        select(*_COLUMNS).where(refunds.c.payment_id == payment_id, refunds.c.status.in_(_OPEN)).order_by(refunds.c.id)
+        select(*_COLUMNS)
+        .where(refunds.c.payment_id == payment_id, refunds.c.status.in_(_OPEN))
+        .order_by(refunds.c.status == RefundStatus.PENDING, refunds.c.id)
     )
     return [_refund(row) for row in await connection.execute(query)]
 

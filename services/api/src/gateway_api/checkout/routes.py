@@ -15,6 +15,7 @@ from gateway_api.checkout.schemas import (
 )
 from gateway_api.checkout.service import CheckoutService
 from gateway_api.fields import PathId
+from gateway_api.openapi import CLIENT_TOKEN
 
 
 def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> APIRouter:
@@ -41,7 +42,7 @@ def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> A
         """Pay an order. The answer holds the token by which the page follows the payment."""
         return respond(await service.create_payment(caller, body, request.state.traceparent))
 
-    @router.get("/payments/{payment_id}", responses={200: {"model": CheckoutPaymentBody}})
+    @router.get("/payments/{payment_id}", responses={200: {"model": CheckoutPaymentBody}}, openapi_extra=CLIENT_TOKEN)
     async def get_payment(request: Request, payment_id: PathId, caller: Annotated[Caller, browser]) -> Response:
         """Follow a payment, with its `X-Client-Token`."""
         token = request.headers.get("x-client-token")

@@ -37,7 +37,7 @@ class WebhookService:
 
     async def create_endpoint(self, caller: Caller, wanted: CreateEndpoint, attempt: Attempt | None) -> Answer:
         """Store the endpoint with a new secret, which only this answer shows."""
-        if caller.livemode and not wanted.url.startswith("https://"):
+        if caller.livemode and not wanted.url.lower().startswith("https://"):
             raise UnprocessableError("In live mode the address must be https://.", param="url")
 
         async def act(connection: Connection) -> Answer:

@@ -1,0 +1,128 @@
+"""The sweeper on a real PostgreSQL and Redis: what it rings for, and when it holds its peace."""
+
+import asyncio
+
+import pytest
+from prometheus_client import REGISTRY
+from redis.asyncio import Redis
+from tests.support.doorbell import bell, ring
+from tests.support.records import LEASE_LIMIT_SECONDS, read_rows, store_payments, write_rows
+from tests.support.redis_server import redis_server
+
+from gateway_common.db.database import Database
+from gateway_common.queue.broker import DoorbellBroker
+from gateway_common.queue.ringer import Ringer
+from gateway_processor.sweeper import SHORT_STREAM, Sweeper
+
+RUNG_BEFORE = "UPDATE payments SET rung_at = now() - make_interval(secs => :seconds)"
+
+
+def new_sweeper(database: Database, broker: DoorbellBroker) -> tuple[Sweeper, Ringer]:
+    ringer = Ringer(broker, broker)
+    return Sweeper(database, broker, ringer, lease_limit_seconds=LEASE_LIMIT_SECONDS), ringer
+
+
+async def count_marked(database: Database) -> int:
+    """How many rows say that they were rung for just now."""
+    [row] = await read_rows(database, "SELECT count(*) FROM payments WHERE rung_at > now() - interval '1 second'")
+    return int(row["count"])
+
+
+async def test_a_lost_ring_is_rung_again_a_second_later(database: Database, redis_url: str) -> None:
+    [payment] = await store_payments(database)
+    async with bell(redis_url) as broker:
+        sweeper, ringer = new_sweeper(database, broker)
+        await sweeper.sweep()
+        assert not ringer._waiting, "the API's own ring is still fresh"
+
+        await write_rows(database, RUNG_BEFORE, seconds=1.1)
+        await sweeper.sweep()
+
+        assert list(ringer._waiting) == [payment.id]
+
+
+@pytest.mark.parametrize(("rung_before_seconds", "is_rung"), [(5, False), (16, True)])
+async def test_behind_unread_rings_a_row_is_given_more_time(
+    database: Database, redis_url: str, rung_before_seconds: float, *, is_rung: bool
+) -> None:
+    await store_payments(database)
+    await write_rows(database, RUNG_BEFORE, seconds=rung_before_seconds)
+    async with bell(redis_url) as broker:
+        await broker.startup()
+        await ring(broker, "pay_ahead_in_the_stream")
+        sweeper, ringer = new_sweeper(database, broker)
+
+        await sweeper.sweep()
+
+        assert bool(ringer._waiting) == is_rung
+
+
+@pytest.mark.parametrize("is_flushed", [False, True], ids=["with its group", "flushed, its group not yet made again"])
+async def test_a_long_stream_is_not_made_longer(database: Database, redis_url: str, *, is_flushed: bool) -> None:
+    await store_payments(database)
+    await write_rows(database, RUNG_BEFORE, seconds=3600)
+    async with bell(redis_url) as broker, Redis.from_url(redis_url) as client:
+        await broker.startup()
+        if is_flushed:
+            await client.flushall()
+        await ring(broker, *(f"pay_{number}" for number in range(SHORT_STREAM)))
+        sweeper, ringer = new_sweeper(database, broker)
+
+        await sweeper.sweep()
+
+        assert not ringer._waiting
+        assert await count_marked(database) == 0
+
+
+async def test_while_redis_is_away_no_row_is_marked_as_rung_for_but_leases_are_freed(database: Database) -> None:
+    await store_payments(database, 2)
+    await write_rows(database, RUNG_BEFORE, seconds=3600)
+    await write_rows(database, "UPDATE payments SET worker_id = 'wrk_dead', leased_at = now()")
+    async with redis_server() as server, bell(server.url) as broker:
+        sweeper, ringer = new_sweeper(database, broker)
+        await server.stop()
+
+        await sweeper.sweep()
+
+    assert not ringer._waiting
+    assert await count_marked(database) == 0
+    assert await read_rows(database, "SELECT FROM payments WHERE worker_id IS NOT NULL") == []
+
+
+async def test_a_dead_workers_payments_are_freed_and_rung_for_in_one_sweep(database: Database, redis_url: str) -> None:
+    payments = await store_payments(database, 3)
+    await write_rows(database, "UPDATE payments SET worker_id = 'wrk_dead', leased_at = now()")
+    async with bell(redis_url) as broker:
+        sweeper, ringer = new_sweeper(database, broker)
+
+        await sweeper.sweep()
+
+        assert set(ringer._waiting) == {payment.id for payment in payments}
+
+
+async def test_two_sweepers_at_once_ring_once_for_each_of_thousands_of_rows(database: Database, redis_url: str) -> None:
+    for _ in range(3):
+        await store_payments(database, 1_000)
+    await write_rows(database, "UPDATE payments SET rung_at = NULL")
+    async with bell(redis_url) as broker:
+        (first, first_ringer), (second, second_ringer) = (new_sweeper(database, broker) for _ in range(2))
+
+        for _ in range(4):
+            await asyncio.gather(first.sweep(), second.sweep())
+
+    assert not set(first_ringer._waiting) & set(second_ringer._waiting)
+    assert len(first_ringer._waiting) + len(second_ringer._waiting) == 3_000
+
+
+async def test_lateness_and_count_of_due_rows_are_measured(database: Database, redis_url: str) -> None:
+    await store_payments(database, 3)
+    await write_rows(database, "UPDATE payments SET due_at = now() - interval '90 seconds'")
+    async with bell(redis_url) as broker:
+        sweeper, _ = new_sweeper(database, broker)
+
+        await sweeper.measure()
+
+    assert REGISTRY.get_sample_value("gateway_due", {"queue": "payments"}) == 3
+    oldest_seconds = REGISTRY.get_sample_value("gateway_oldest_due_age_seconds", {"queue": "payments"})
+    assert oldest_seconds is not None
+    assert 90 <= oldest_seconds < 120

@@ -1,0 +1,173 @@
+"""One webhook request against receivers that behave badly: it ends at its deadline or its cap, and never raises."""
+
+import asyncio
+import time
+
+import pytest
+from tests.support.receiver import Answer, Receiver, answering, repeating
+
+from gateway_common.clock import system_clock
+from gateway_webhook_dispatcher.client import RESPONSE_KEPT_BYTES, WebhookClient
+
+DEADLINE_SECONDS = 1.0
+NOISE_SECONDS = 1.0
+ENDLESS: dict[str, Answer] = {
+    "no answer at all": answering(200, after_seconds=60),
+    "a head that trickles": repeating(b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n", every_seconds=0.1),
+    "early hints without end": repeating(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", every_seconds=0.01),
+    "early hints in a flood": repeating(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100),
+    "a body that trickles": repeating(b"HTTP/1.1 200 OK\r\n\r\n", b".", every_seconds=0.1),
+    "a chunked body that trickles": repeating(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n.\r\n", every_seconds=0.1
+    ),
+    "less of a body than was announced": repeating(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"", every_seconds=0.1
+    ),
+}
+BROKEN: dict[str, bytes] = {
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "a head without end": b"HTTP/1.1 200 OK\r\n" + b"X-More: 1\r\n" * 100_000,
+    "a status that is none": b"HTTP/1.1 2000 OK\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n..",
+    "chunks that are none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_an_answer_without_an_end_ends_at_the_deadline(
+    receiver: Receiver, client: WebhookClient, answer: Answer
+) -> None:
+    url = receiver.answer("/endless", answer)
+    started = time.monotonic()
+
+    result = await client.post(url, {}, b"{}")
+
+    assert DEADLINE_SECONDS <= time.monotonic() - started < DEADLINE_SECONDS + NOISE_SECONDS
+    assert (result.delivered, result.response_status) == (False, None)
+    assert result.error == "no complete answer within 1 s"
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 500 No\r\n\r\n"], ids=["200", "500"])
+async def test_a_huge_answer_is_read_up_to_the_cap_only(
+    receiver: Receiver, client: WebhookClient, head: bytes
+) -> None:
+    url = receiver.answer("/huge", repeating(head, b"x" * 65_536))
+    started = time.monotonic()
+
+    result = await client.post(url, {}, b"{}")
+
+    assert time.monotonic() - started < DEADLINE_SECONDS
+    assert result.response_status == int(head[9:12])
+    assert result.response_body == b"x" * RESPONSE_KEPT_BYTES
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN.keys())
+async def test_an_answer_that_makes_no_sense_is_a_failure_in_plain_words(
+    receiver: Receiver, client: WebhookClient, answer: bytes
+) -> None:
+    url = receiver.answer("/broken", repeating(answer, b"", every_seconds=0.05))
+
+    result = await client.post(url, {}, b"{}")
+
+    assert not result.delivered
+    assert result.error is not None
+    assert result.error.startswith("connection broke: ")
+
+
+async def test_a_receiver_that_hangs_up_is_a_failure(receiver: Receiver, client: WebhookClient) -> None:
+    async def hang_up(_: object, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    result = await client.post(receiver.answer("/rude", hang_up), {}, b"{}")
+
+    assert result.error is not None
+    assert result.error.startswith("connection broke: ")
+
+
+async def test_the_client_goes_on_after_many_bad_receivers(receiver: Receiver, client: WebhookClient) -> None:
+    url = receiver.answer("/endless", ENDLESS["a body that trickles"])
+    await asyncio.gather(*(client.post(url, {}, b"{}") for _ in range(20)))
+
+    results = await asyncio.gather(*(client.post(receiver.url + "/fine", {}, b"{}") for _ in range(20)))
+
+    assert [result.response_status for result in results] == [200] * 20
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/closed",
+        "http://no-such-name.invalid/",
+        f"http://{'a' * 64}.example/label-too-long",
+        "http://[::1]:1/closed",
+    ],
+)
+async def test_an_address_nobody_answers_at_is_a_failure(client: WebhookClient, url: str) -> None:
+    result = await client.post(url, {}, b"{}")
+
+    assert result.error is not None
+    assert result.error.startswith(("no connection: ", "no complete answer"))
+
+
+async def test_https_to_a_server_without_tls_is_a_failure(receiver: Receiver, client: WebhookClient) -> None:
+    result = await client.post(receiver.url.replace("http:", "https:"), {}, b"{}")
+
+    assert not result.delivered
+    assert receiver.at("/") == []
+
+
+async def test_a_redirect_is_not_followed(receiver: Receiver, client: WebhookClient) -> None:
+    elsewhere = f"Location: {receiver.url}/elsewhere\r\n"
+
+    result = await client.post(receiver.answer("/moved", answering(302, headers=elsewhere)), {}, b"{}")
+
+    assert (result.delivered, result.response_status) == (False, 302)
+    assert result.error == "answered 302: redirects are not followed, give the final address"
+    assert receiver.at("/elsewhere") == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::1]"])
+async def test_whatever_leads_to_loopback_is_refused_unless_private_networks_are_allowed(
+    receiver: Receiver, host: str
+) -> None:
+    guarded = WebhookClient(timeout_seconds=5, kept_connections=1, allow_private_networks=False, clock=system_clock)
+    port = receiver.url.rpartition(":")[2]
+
+    result = await guarded.post(f"http://{host}:{port}/hook", {}, b"{}")
+
+    await guarded.close()
+    assert result.error == f"no connection: {host.strip('[]')} leads to an address that is not public"
+    assert receiver.at("/hook") == []
+
+
+async def test_a_name_may_lead_to_this_machine_where_private_networks_are_allowed(
+    receiver: Receiver, client: WebhookClient
+) -> None:
+    result = await client.post(receiver.url.replace("127.0.0.1", "localhost") + "/hook", {}, b"{}")
+
+    assert result.delivered
+
+
+async def test_no_proxy_of_the_environment_is_asked(
+    receiver: Receiver, client: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    result = await client.post(receiver.url + "/hook", {}, b"{}")
+
+    assert result.delivered
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("30", 30.0), ("0", 0.0), ("9" * 400, float("inf")), ("soon", None), ("-1", None), ("1.5", None)],
+)
+async def test_retry_after_is_read_where_it_makes_sense(
+    receiver: Receiver, client: WebhookClient, header: str, expected: float | None
+) -> None:
+    url = receiver.answer("/busy", answering(503, headers=f"Retry-After: {header}\r\n"))
+
+    result = await client.post(url, {}, b"{}")
+
+    assert result.retry_after_seconds == expected

@@ -1,0 +1,166 @@
+"""How deliveries are shared out: each attempt made once, no endpoint in another's way, dead dispatchers replaced."""
+
+import asyncio
+from collections import Counter
+
+from sqlalchemy import text
+from tests.integration.webhook_dispatcher.conftest import StartDispatcher
+from tests.support.deliveries import add_endpoint, add_events, make_due, read_attempts, read_deliveries
+from tests.support.dispatchers import IN_FLIGHT_PER_ENDPOINT, claim_as_one_that_died
+from tests.support.patience import wait_in_loop_until
+from tests.support.receiver import Receiver, answering
+
+from gateway_common.clock import system_clock
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
+from gateway_common.events.model import EventType
+from gateway_common.webhooks.queue_store import claim_deliveries
+from gateway_common.webhooks.store import delete_endpoint
+
+
+async def wait_until_all_are(status: str, database: Database, *, endpoint_id: str | None = None) -> None:
+    async with asyncio.timeout(20):
+        while {row["status"] for row in await read_deliveries(database, endpoint_id)} != {status}:
+            await asyncio.sleep(0.05)
+
+
+async def test_two_dispatchers_never_make_the_same_attempt(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    for path in ("/one", "/two", "/three"):
+        await add_endpoint(database, keyring, receiver.answer(path, answering(200, after_seconds=0.01)))
+    await add_events(database, 200)
+
+    dispatcher(worker_id="wrk_one")
+    dispatcher(worker_id="wrk_two")
+    await wait_until_all_are("delivered", database)
+
+    for path in ("/one", "/two", "/three"):
+        ids = Counter(webhook.headers["webhook-id"] for webhook in receiver.at(path))
+        assert len(ids) == 200
+        assert set(ids.values()) == {1}
+    assert {row["attempts"] for row in await read_deliveries(database)} == {1}
+
+
+async def test_a_slow_endpoint_with_a_long_queue_holds_up_no_other(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    slow = await add_endpoint(database, keyring, receiver.answer("/slow", answering(200, after_seconds=3)))
+    await add_events(database, 500)
+    quick = await add_endpoint(
+        database, keyring, receiver.url + "/quick", event_types=(EventType.REFUND_CREATED,)
+    )
+    dispatcher()
+    await wait_in_loop_until(lambda: bool(receiver.at("/slow")), "the slow one is busy")
+
+    await add_events(database, 50, event_type=EventType.REFUND_CREATED)
+    took = await wait_in_loop_until(lambda: len(receiver.at("/quick")) == 50, "the quick one got all of its own")
+
+    assert took < 2.5
+    await wait_until_all_are("delivered", database, endpoint_id=quick.id)
+    assert receiver.in_flight_most["/slow"] == IN_FLIGHT_PER_ENDPOINT
+    assert {row["status"] for row in await read_deliveries(database, slow.id)} == {"pending"}
+
+
+async def test_deliveries_of_a_dispatcher_that_fell_silent_are_freed_and_delivered(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    await add_endpoint(database, keyring, receiver.url + "/hook")
+    await add_events(database, 20)
+    assert await claim_as_one_that_died(database, "wrk_dead") == 20
+    running = dispatcher()
+    await asyncio.sleep(0.2)
+    assert receiver.at("/hook") == []
+
+    await running.dispatcher.free_leases()
+    await wait_until_all_are("delivered", database)
+
+    assert len(receiver.at("/hook")) == 20
+
+
+async def test_a_living_dispatcher_keeps_what_it_holds(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    await add_endpoint(database, keyring, receiver.answer("/slow", answering(200, after_seconds=0.5)))
+    await add_events(database, 5)
+    one = dispatcher(worker_id="wrk_one")
+    await wait_in_loop_until(lambda: len(receiver.at("/slow")) == 5, "all are in flight")
+    two = dispatcher(worker_id="wrk_two")
+    await asyncio.sleep(0.1)
+
+    for running in (one, two):
+        await running.dispatcher.free_leases()
+    await wait_until_all_are("delivered", database)
+
+    assert len(receiver.at("/slow")) == 5
+
+
+async def test_an_outcome_that_comes_after_the_lease_was_lost_is_not_recorded(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    await add_endpoint(database, keyring, receiver.answer("/slow", answering(500, 200, after_seconds=0.3)))
+    await add_events(database)
+    dispatcher(worker_id="wrk_one")
+    await wait_in_loop_until(lambda: len(receiver.at("/slow")) == 1, "it is in flight")
+
+    async with database.statement() as connection:
+        await connection.execute(text("UPDATE webhook_deliveries SET worker_id = NULL, leased_at = NULL"))
+        [taken] = await claim_deliveries(connection, "wrk_two", most=1, most_per_endpoint=1)
+    await asyncio.sleep(0.6)
+
+    [delivery] = await read_deliveries(database)
+    assert (delivery["worker_id"], delivery["claim"], delivery["attempts"]) == ("wrk_two", taken.claim, 0)
+    assert await read_attempts(database) == []
+
+
+async def test_deleting_an_endpoint_cancels_what_waits_for_it_and_what_is_on_its_way(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    url = receiver.answer("/slow", answering(500, after_seconds=0.3))
+    endpoint = await add_endpoint(database, keyring, url)
+    await add_events(database, 30)
+    dispatcher()
+    await wait_in_loop_until(lambda: len(receiver.at("/slow")) == IN_FLIGHT_PER_ENDPOINT, "some are in flight")
+
+    async with database.statement() as connection:
+        await delete_endpoint(connection, endpoint.id, merchant_id="mer_test", livemode=False, now=system_clock())
+    await asyncio.sleep(1)
+
+    deliveries = await read_deliveries(database)
+    assert [(row["status"], row["due_at"], row["worker_id"]) for row in deliveries] == [("cancelled", None, None)] * 30
+    assert len(receiver.at("/slow")) == IN_FLIGHT_PER_ENDPOINT
+    await add_events(database)
+    assert len(await read_deliveries(database)) == 30
+
+
+async def test_a_delivery_is_not_attempted_before_it_is_due(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    await add_endpoint(database, keyring, receiver.url + "/hook")
+    await add_events(database)
+    await make_due(database, in_seconds=1.5)
+
+    dispatcher()
+    took = await wait_in_loop_until(lambda: bool(receiver.at("/hook")), "it has come")
+
+    assert took > 1.3
+
+
+async def test_one_endpoint_whose_secret_is_unreadable_harms_only_itself(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    broken = await add_endpoint(database, keyring, receiver.url + "/broken")
+    fine = await add_endpoint(database, keyring, receiver.url + "/fine")
+    async with database.statement() as connection:
+        statement = text("UPDATE webhook_endpoints SET sealed_secret = 'nonsense' WHERE id = :id")
+        await connection.execute(statement, {"id": broken.id})
+    await add_events(database)
+
+    dispatcher()
+    await wait_until_all_are("delivered", database, endpoint_id=fine.id)
+    async with asyncio.timeout(10):
+        while not (delivery := (await read_deliveries(database, broken.id))[0])["attempts"]:
+            await asyncio.sleep(0.05)
+
+    assert (delivery["status"], delivery["last_error"]) == ("pending", "the endpoint's secret can't be read")
+    assert receiver.at("/broken") == []

@@ -1,0 +1,90 @@
+"""Webhook endpoints and events put straight into the database, and deliveries as its rows say they are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+
+from gateway_common.clock import Clock, system_clock
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
+from gateway_common.events.model import EventType, new_event
+from gateway_common.events.store import insert_events
+from gateway_common.ids import PAYMENT, WEBHOOK_ENDPOINT, new_id
+from gateway_common.webhooks.model import EndpointStatus, WebhookEndpoint, seal_context
+from gateway_common.webhooks.signing import new_secret
+from gateway_common.webhooks.store import insert_endpoint
+
+MERCHANT_ID = "mer_test"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    id: str
+    secret: str
+
+
+async def add_endpoint(database: Database, keyring: Keyring, url: str, *, event_types: tuple[str, ...] = ()) -> Endpoint:
+    """Register an endpoint of the test merchant."""
+    now = system_clock()
+    endpoint_id, secret = new_id(WEBHOOK_ENDPOINT, now), new_secret()
+    endpoint = WebhookEndpoint(
+        id=endpoint_id,
+        merchant_id=MERCHANT_ID,
+        livemode=False,
+        url=url,
+        description=None,
+        event_types=list(event_types),
+        status=EndpointStatus.ENABLED,
+        sealed_secret=keyring.seal(secret.encode(), context=seal_context(endpoint_id)),
+        created_at=now,
+        updated_at=now,
+    )
+    async with database.statement() as connection:
+        await insert_endpoint(connection, endpoint)
+    return Endpoint(endpoint_id, secret)
+
+
+async def add_events(database: Database, count: int = 1, *, event_type: EventType = EventType.PAYMENT_CREATED) -> None:
+    """Let something happen, that many times; each endpoint that wants to know gets a delivery of each."""
+    await _add_events(database, system_clock, count, event_type)
+
+
+async def _add_events(database: Database, clock: Clock, count: int, event_type: EventType) -> None:
+    now = clock()
+    events = [
+        new_event(
+            event_type,
+            {"object": "payment", "id": new_id(PAYMENT, now), "livemode": False, "description": "₹ “500”\u2028"},
+            merchant_id=MERCHANT_ID,
+            now=now,
+            traceparent=None,
+        )
+        for _ in range(count)
+    ]
+    async with database.statement() as connection:
+        await insert_events(connection, events)
+
+
+async def read_deliveries(database: Database, endpoint_id: str | None = None) -> list[dict[str, Any]]:
+    """Deliveries, of one endpoint if asked, oldest first, with the seconds until they are due from their last change."""
+    query = """
+    SELECT *, extract(epoch FROM due_at - updated_at)::float AS due_in_seconds
+    FROM webhook_deliveries WHERE endpoint_id = coalesce(:endpoint_id, endpoint_id) ORDER BY id
+    """
+    async with database.statement() as connection:
+        rows = await connection.execute(text(query), {"endpoint_id": endpoint_id})
+        return [dict(row) for row in rows.mappings()]
+
+
+async def read_attempts(database: Database) -> list[dict[str, Any]]:
+    async with database.statement() as connection:
+        rows = await connection.execute(text("SELECT * FROM webhook_attempts ORDER BY delivery_id, number"))
+        return [dict(row) for row in rows.mappings()]
+
+
+async def make_due(database: Database, *, in_seconds: float = 0) -> None:
+    """Let the database's time pass for every waiting delivery, until so long before it is due."""
+    statement = "UPDATE webhook_deliveries SET due_at = now() + make_interval(secs => :in_seconds) WHERE due_at IS NOT NULL"
+    async with database.statement() as connection:
+        await connection.execute(text(statement), {"in_seconds": in_seconds})

@@ -1,0 +1,82 @@
+"""A dispatcher inside the test's own loop, built as its worker builds it, with the clock and the schedule a test wants."""
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway_common.clock import Clock, system_clock
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
+from gateway_common.settings import normalize_database_url
+from gateway_common.webhooks.queue_store import claim_deliveries
+from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS
+from gateway_common.workers.store import renew_worker
+from gateway_webhook_dispatcher.client import WebhookClient
+from gateway_webhook_dispatcher.delivery import Deliverer
+from gateway_webhook_dispatcher.dispatcher import Dispatcher
+
+LEASE_LIMIT_SECONDS = 35.0
+IN_FLIGHT_PER_ENDPOINT = 16
+
+
+class Running:
+    """A dispatcher with a pool of its own. It says that it lives when told to, not by itself."""
+
+    def __init__(self, database: Database, client: WebhookClient, dispatcher: Dispatcher, worker_id: str) -> None:
+        self.worker_id = worker_id
+        self.dispatcher = dispatcher
+        self._database = database
+        self._client = client
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        await self.say_alive()
+        await self.dispatcher.run(self._stop)
+
+    async def say_alive(self) -> None:
+        async with self._database.statement() as connection:
+            await renew_worker(connection, self.worker_id, "webhook-dispatcher")
+
+    async def close(self) -> None:
+        """Stop claiming, finish what runs, and close."""
+        self._stop.set()
+        self.dispatcher.wake()
+        await self._task
+        await self.dispatcher.drain(10)
+        await self._client.close()
+        await self._database.close()
+
+
+def start_dispatcher(
+    database_url: str,
+    keyring: Keyring,
+    started: list[Running],
+    *,
+    worker_id: str = "wrk_one",
+    intervals_seconds: Sequence[float] = DEFAULT_INTERVALS_SECONDS,
+    timeout_seconds: float = 10,
+    clock: Clock = system_clock,
+) -> Running:
+    """Start one and note it in `started`."""
+    database = Database(normalize_database_url(database_url), application_name=worker_id, pool_size=5)
+    client = WebhookClient(timeout_seconds=timeout_seconds, kept_connections=256, allow_private_networks=True, clock=clock)
+    deliverer = Deliverer(
+        database, client, keyring, intervals_seconds=intervals_seconds, record_for_seconds=LEASE_LIMIT_SECONDS, clock=clock
+    )
+    dispatcher = Dispatcher(
+        database,
+        deliverer,
+        worker_id=worker_id,
+        concurrency=256,
+        in_flight_per_endpoint=IN_FLIGHT_PER_ENDPOINT,
+        lease_limit_seconds=LEASE_LIMIT_SECONDS,
+    )
+    running = Running(database, client, dispatcher, worker_id)
+    started.append(running)
+    return running
+
+
+async def claim_as_one_that_died(database: Database, worker_id: str, *, most: int = 100) -> int:
+    """Take leases as a worker that was last seen long ago; how many."""
+    async with database.statement() as connection:
+        return len(await claim_deliveries(connection, worker_id, most=most, most_per_endpoint=most))

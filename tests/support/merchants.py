@@ -1,0 +1,41 @@
+"""The test merchant, who uses the API's services directly: the same transactions as over HTTP, without the HTTP."""
+
+import json
+from typing import Any
+
+from gateway_api.auth import Caller
+from gateway_api.idempotency import Idempotency
+from gateway_api.payments.schemas import CreatePayment
+from gateway_api.payments.service import PaymentService
+from gateway_api.refunds.schemas import CreateRefund
+from gateway_api.refunds.service import RefundService
+from gateway_common.clock import system_clock
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
+from gateway_common.merchants.seed import TEST_MERCHANT_ID
+from gateway_common.queue.ringer import Ringer
+from gateway_common.telemetry import new_traceparent
+
+
+class Merchant:
+    """Creates, captures and refunds. Rings wait in the ringer it is given."""
+
+    def __init__(self, database: Database, keyring: Keyring, ringer: Ringer) -> None:
+        idempotency = Idempotency(database, keyring, system_clock)
+        self._caller = Caller(TEST_MERCHANT_ID, "Test Merchant", livemode=False)
+        self._payments = PaymentService(database, idempotency, ringer, system_clock)
+        self._refunds = RefundService(database, idempotency, ringer, system_clock)
+
+    async def create(self, **values: Any) -> str:
+        """Create a payment and return its id."""
+        wanted = CreatePayment(**({"amount": 50_000, "currency": "INR", "method": "upi", "vpa": "test@upi"} | values))
+        given = await self._payments.create(self._caller, wanted, None, new_traceparent())
+        return str(json.loads(given.body)["id"])
+
+    async def capture(self, payment_id: str, amount: int | None = None) -> None:
+        await self._payments.capture(self._caller, payment_id, amount, None)
+
+    async def refund(self, payment_id: str, amount: int | None = None) -> str:
+        """Ask for a refund and return its id."""
+        given = await self._refunds.create(self._caller, payment_id, CreateRefund(amount=amount), None)
+        return str(json.loads(given.body)["id"])

@@ -1,0 +1,110 @@
+"""Processors and whole workers for tests, put together as worker.py does it, with a simulator that does not dawdle."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from taskiq.receiver import Receiver
+from tests.support.doorbell import bell
+from tests.support.records import LEASE_LIMIT_SECONDS, read_lease
+
+from gateway_common.clock import system_clock
+from gateway_common.db.database import Database
+from gateway_common.payments.queue_store import release_payment_leases
+from gateway_common.queue.broker import DoorbellBroker
+from gateway_common.queue.messages import PAYMENTS_STREAM, WEBHOOKS_STREAM
+from gateway_common.queue.ringer import Ringer
+from gateway_common.simulator.model import SimulatorPlan
+from gateway_common.workers.loops import keep_alive, repeat
+from gateway_common.workers.store import delete_worker
+from gateway_processor.payments import PaymentProcessor
+from gateway_processor.providers.base import Provider
+from gateway_processor.providers.simulator import Simulator
+from gateway_processor.sweeper import Sweeper
+from gateway_processor.tasks import register_tasks
+
+QUICK = SimulatorPlan(delay_min_ms=100, delay_max_ms=200)
+PROVIDER_TIMEOUT_SECONDS = 10.0
+STEPS_MOST = 20
+
+
+def new_processor(
+    database: Database,
+    ringer: Ringer,
+    provider: Provider | None = None,
+    *,
+    worker_id: str = "wrk_1",
+    provider_timeout_seconds: float = PROVIDER_TIMEOUT_SECONDS,
+    record_for_seconds: float = 20.0,
+) -> PaymentProcessor:
+    return PaymentProcessor(
+        database,
+        provider or Simulator(database, QUICK),
+        ringer,
+        worker_id=worker_id,
+        provider_timeout_seconds=provider_timeout_seconds,
+        record_for_seconds=record_for_seconds,
+        clock=system_clock,
+    )
+
+
+async def work_off(processor: PaymentProcessor, database: Database, payment_id: str) -> None:
+    """Process the payment whenever it is due, until it rests, as ring and sweeper have it done."""
+    for _ in range(STEPS_MOST):
+        due_in_seconds = (await read_lease(database, payment_id))["due_in_seconds"]
+        if due_in_seconds is None:
+            return
+        await asyncio.sleep(max(0.0, due_in_seconds))
+        await processor.process(payment_id)
+    raise AssertionError(f"{payment_id} does not come to rest")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker in this process: all that worker.py runs, but for its signals and its HTTP port."""
+
+    worker_id: str
+    stop: asyncio.Event
+    listening: asyncio.Task[None]
+    broker: DoorbellBroker
+
+
+@asynccontextmanager
+async def running_worker(
+    database: Database,
+    redis_url: str,
+    provider: Provider,
+    *,
+    worker_id: str,
+    concurrency: int = 10,
+    drain_seconds: float = 20.0,
+) -> AsyncIterator[Worker]:
+    """Run a worker; in the end it drains and gives back its leases, as on SIGTERM."""
+    stop, drained, registered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    broker = DoorbellBroker(redis_url, stream=PAYMENTS_STREAM, consumer=worker_id)
+    async with bell(redis_url) as payments_bell, bell(redis_url, WEBHOOKS_STREAM) as webhooks_bell:
+        ringer = Ringer(payments_bell, webhooks_bell)
+        sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=LEASE_LIMIT_SECONDS)
+        processor = new_processor(database, ringer, provider, worker_id=worker_id)
+        register_tasks(broker, processor, concurrency=concurrency)
+        receiver = Receiver(broker, max_async_tasks=concurrency, run_startup=False, wait_tasks_timeout=drain_seconds)
+        background = [
+            asyncio.create_task(keep_alive(database, worker_id, "processor", registered=registered, stop=drained)),
+            asyncio.create_task(ringer.run(drained)),
+            asyncio.create_task(repeat("sweep", sweeper.sweep, every_seconds=0.1, stop=stop)),
+        ]
+        await broker.startup()
+        await registered.wait()
+        listening = asyncio.create_task(receiver.listen(stop))
+        try:
+            yield Worker(worker_id, stop, listening, broker)
+        finally:
+            stop.set()
+            await listening
+            async with database.transaction() as connection:
+                await release_payment_leases(connection, worker_id)
+                await delete_worker(connection, worker_id)
+            drained.set()
+            await asyncio.gather(*background)
+            await broker.shutdown()

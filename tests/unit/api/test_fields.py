@@ -1,0 +1,184 @@
+"""What a request may hold, and what a merchant reads who sent something else."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from gateway_api.checkout.schemas import CreateCheckoutPayment
+from gateway_api.errors import explain
+from gateway_api.payments.schemas import CapturePayment, CreatePayment
+from gateway_api.refunds.schemas import CreateRefund
+from gateway_api.webhooks.schemas import CreateEndpoint
+
+PAYMENT: dict[str, Any] = {"amount": 50_000, "currency": "INR", "method": "upi", "vpa": "test@upi"}
+WHOLE = "must be a whole number of the currency's smallest unit: 50000 is 500.00 INR"
+VPA = "vpa: must be a UPI address such as name@bank."
+REFERENCE = "order_id: must be 1 to 64 visible ASCII characters, without spaces."
+ADDRESS = "url: must be an http:// or https:// address in ASCII."
+
+
+def complaint(model: type[BaseModel], values: Any) -> str:
+    """The sentence a merchant gets for the first thing wrong."""
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(values)
+    first = caught.value.errors()[0]
+    message, _param = explain(dict(first), [str(part) for part in first["loc"]])
+    return message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"amount": 1},
+        {"amount": 10**12},
+        {"currency": "JPY"},
+        {"vpa": "a.b-c_d1@okhdfcbank"},
+        {"vpa": "9876543210@ybl"},
+        {"order_id": "ord_test_001"},
+        {"order_id": "x" * 64},
+        {"order_id": None, "description": None},
+        {"description": "₹ 500 für 😀"},
+        {"capture_method": "automatic"},
+        {"metadata": {"cart": "7", "01": "leading zero", "note": ""}},
+        {"metadata": {f"key {number}": "x" * 500 for number in range(50)}},
+    ],
+)
+def test_an_ordinary_payment_is_accepted(changes: dict[str, Any]) -> None:
+    CreatePayment.model_validate(PAYMENT | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"amount": 0}, "amount: must be at least 1."),
+        ({"amount": -5}, "amount: must be at least 1."),
+        ({"amount": 10**12 + 1}, "amount: must be at most 1000000000000."),
+        ({"amount": 10**300}, "amount: must be at most 1000000000000."),
+        ({"amount": 500.0}, f"amount: {WHOLE}."),
+        ({"amount": float("nan")}, f"amount: {WHOLE}."),
+        ({"amount": True}, f"amount: {WHOLE}."),
+        ({"amount": "50000"}, f"amount: {WHOLE}."),
+        ({"amount": None}, f"amount: {WHOLE}."),
+        ({"amount": [1]}, f"amount: {WHOLE}."),
+        ({"currency": "inr"}, "currency: must be an ISO 4217 code such as INR, in capitals."),
+        ({"currency": "XXX"}, "currency: must be an ISO 4217 code such as INR, in capitals."),
+        ({"currency": 356}, "currency: must be a string."),
+        ({"method": "card"}, "method: must be 'upi'."),
+        ({"vpa": "not a vpa"}, VPA),
+        ({"vpa": "test"}, VPA),
+        ({"vpa": "@upi"}, VPA),
+        ({"vpa": "test@upi\n"}, VPA),
+        ({"vpa": "test@upi@upi"}, VPA),
+        ({"vpa": "tést@upi"}, VPA),
+        ({"vpa": ""}, VPA),
+        ({"vpa": None}, "vpa: must be a string."),
+        ({"vpa": "\ud800@upi"}, "vpa: must be valid Unicode."),
+        ({"order_id": ""}, REFERENCE),
+        ({"order_id": "a b"}, REFERENCE),
+        ({"order_id": "x" * 65}, REFERENCE),
+        ({"order_id": "order\0"}, REFERENCE),
+        ({"capture_method": "later"}, "capture_method: must be 'manual' or 'automatic'."),
+        ({"description": ""}, "description: must not be empty."),
+        ({"description": "x" * 501}, "description: must have at most 500 characters."),
+        ({"description": "a\0b"}, "description: must not hold a NUL character."),
+        ({"metadata": []}, "metadata: must be a JSON object."),
+        ({"metadata": None}, "metadata: must be a JSON object."),
+        ({"metadata": {"cart": 7}}, "metadata.cart: must be a string."),
+        ({"metadata": {"cart": None}}, "metadata.cart: must be a string."),
+        ({"metadata": {"cart": {"deep": "x"}}}, "metadata.cart: must be a string."),
+        ({"metadata": {"cart": "x" * 501}}, "metadata.cart: must have at most 500 characters."),
+        ({"metadata": {"cart": "\0"}}, "metadata.cart: must not hold a NUL character."),
+        ({"metadata": {"": "x"}}, "metadata: each key must not be empty."),
+        ({"metadata": {"k" * 41: "x"}}, "metadata: each key must have at most 40 characters."),
+        ({"metadata": {"\ud800": "x"}}, "metadata: each key must be valid Unicode."),
+        ({"metadata": {"42": "x"}}, "metadata: must not have keys that are whole numbers."),
+        (
+            {"metadata": {f"key {number}": "x" for number in range(51)}},
+            "metadata: must not have more than 50 keys.",
+        ),
+        ({"amuont": 5}, "amuont: is not a field of this request."),
+        ({"status": "success"}, "status: is not a field of this request."),
+        ({"body": 1}, "body: is not a field of this request."),
+    ],
+)
+def test_a_wrong_payment_is_explained_in_plain_words(changes: dict[str, Any], message: str) -> None:
+    assert complaint(CreatePayment, PAYMENT | changes) == message
+
+
+@pytest.mark.parametrize("field", PAYMENT)
+def test_a_missing_field_is_named(field: str) -> None:
+    values = {name: value for name, value in PAYMENT.items() if name != field}
+
+    assert complaint(CreatePayment, values) == f"{field}: is required."
+
+
+@pytest.mark.parametrize("body", [[], [PAYMENT], "text", 5, None, True])
+def test_a_body_that_is_no_object_is_told_so(body: Any) -> None:
+    assert complaint(CreatePayment, body) == "The body must be a JSON object."
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "message"),
+    [
+        (CapturePayment, {"amount": 1.5}, f"amount: {WHOLE}."),
+        (CapturePayment, {"amount": 0}, "amount: must be at least 1."),
+        (CreateRefund, {"amount": "1000"}, f"amount: {WHOLE}."),
+        (CreateRefund, {"reason": ""}, "reason: must not be empty."),
+        (CreateRefund, {"reason": 5}, "reason: must be a string."),
+        (CreateCheckoutPayment, {"order_id": "o", "method": "upi", "vpa": "x"}, VPA),
+        (
+            CreateCheckoutPayment,
+            {"order_id": "o", "method": "upi", "vpa": "test@upi", "amount": 1},
+            "amount: is not a field of this request.",
+        ),
+    ],
+)
+def test_the_other_requests_complain_alike(model: type[BaseModel], values: Any, message: str) -> None:
+    assert complaint(model, values) == message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:9999/hooks",
+        "https://shop.example/hooks?x=1",
+        "https://[::1]:8443/",
+        "HTTPS://SHOP.EXAMPLE",
+        "https://xn--bcher-kva.example/",
+    ],
+)
+def test_an_address_that_can_be_dialled_is_accepted(url: str) -> None:
+    assert CreateEndpoint.model_validate({"url": url}).url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", ADDRESS),
+        ("shop.example", ADDRESS),
+        ("ftp://shop.example", ADDRESS),
+        ("javascript:alert(1)", ADDRESS),
+        ("http://", ADDRESS),
+        ("http:///hooks", ADDRESS),
+        ("http://[::1", ADDRESS),
+        ("http://shop.example:99999/", ADDRESS),
+        ("http://shop.example:0/", ADDRESS),
+        ("http://bücher.example/", ADDRESS),
+        ("http://shop.example/\n", ADDRESS),
+        ("http://shop.example/a b", "url: must hold no space, no user name and no #fragment."),
+        ("http://user:password@shop.example/", "url: must hold no space, no user name and no #fragment."),
+        ("http://shop.example/#top", "url: must hold no space, no user name and no #fragment."),
+        ("http://shop.example/" + "x" * 2000, "url: must have at most 2000 characters."),
+    ],
+)
+def test_an_address_that_can_not_be_dialled_is_refused(url: str, message: str) -> None:
+    assert complaint(CreateEndpoint, {"url": url}) == message
+
+
+def test_an_unknown_event_type_is_answered_with_those_there_are() -> None:
+    message = complaint(CreateEndpoint, {"url": "https://shop.example", "event_types": ["payment.sucess"]})
+
+    assert message.startswith("event_types.0: must be 'payment.created', ")
+    assert "payment.sucess" not in message
