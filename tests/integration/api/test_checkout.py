@@ -89,9 +89,8 @@ async def test_a_token_ends_after_half_an_hour(api: Api, database_url: str, redi
     made = await pay(api)
     path, token = f"{CHECKOUT}/payments/{made['payment']['id']}", {"X-Client-Token": made["client_token"]}
 
-    async with running_api(database_url, redis_url, master_key, clock=later) as api_later:
-        async with browser(api_later, **token) as page:
-            response = await page.get(path)
+    async with running_api(database_url, redis_url, master_key, clock=later) as api_later, browser(api_later) as page:
+        response = await page.get(path, headers=token)
 
     assert expect_error(401, "unauthenticated", response) == "The client token has expired."
 
@@ -160,3 +159,14 @@ async def test_a_script_is_not_let_near_the_merchants_own_routes(api: Api) -> No
     ]
 
     assert not any("access-control-allow-origin" in response.headers for response in responses)
+
+
+async def test_a_page_that_missed_the_answer_gets_the_same_payment_again(api: Api) -> None:
+    async with browser(api, **{"Idempotency-Key": "checkout-attempt-1"}) as page:
+        first = await page.post(f"{CHECKOUT}/payments", json=WISH)
+        again = await page.post(f"{CHECKOUT}/payments", json=WISH)
+        other = await page.post(f"{CHECKOUT}/payments", json=WISH | {"vpa": "other@upi"})
+
+    assert expect(201, first)["payment"] == expect(201, again)["payment"]
+    assert again.headers["Idempotent-Replayed"] == "true"
+    expect_error(422, "idempotency_key_reuse", other)

@@ -1,7 +1,6 @@
 """Who is calling. A key with its secret opens the merchant's API; the key alone opens only checkout."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -103,6 +102,6 @@ def _credentials(request: Request) -> tuple[str, str]:
         raise UnauthenticatedError("Send the headers X-Api-Key and X-Api-Secret, or HTTP Basic with the same pair.")
     try:
         key_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UnauthenticatedError("The Authorization header is not HTTP Basic with a key and its secret.") from error
     return key_id, secret

@@ -15,6 +15,7 @@ from gateway_api.checkout.schemas import (
 )
 from gateway_api.checkout.service import CheckoutService
 from gateway_api.fields import PathId
+from gateway_api.idempotency import attempt_of
 from gateway_api.openapi import CLIENT_TOKEN
 
 
@@ -40,7 +41,8 @@ def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> A
         request: Request, body: CreateCheckoutPayment, caller: Annotated[Caller, browser]
     ) -> Response:
         """Pay an order. The answer holds the token by which the page follows the payment."""
-        return respond(await service.create_payment(caller, body, request.state.traceparent))
+        attempt = attempt_of(request, caller, body)
+        return respond(await service.create_payment(caller, body, attempt, request.state.traceparent))
 
     @router.get("/payments/{payment_id}", responses={200: {"model": CheckoutPaymentBody}}, openapi_extra=CLIENT_TOKEN)
     async def get_payment(request: Request, payment_id: PathId, caller: Annotated[Caller, browser]) -> Response:

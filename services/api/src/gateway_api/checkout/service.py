@@ -1,6 +1,6 @@
 """Paying from a browser: amounts come from here, never from the page, and a payment is seen only by who made it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import orjson
 from gateway_api.answers import Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.checkout.schemas import CreateCheckoutPayment
+from gateway_api.idempotency import Attempt
 from gateway_api.payments.schemas import CreatePayment
 from gateway_api.payments.service import PaymentService
 from gateway_common.clock import Clock
@@ -43,8 +44,13 @@ class CheckoutService:
             raise NotFoundError("There is no such order.")
         return CheckoutOrder(order_id, TEST_ORDER_AMOUNT_MINOR, TEST_ORDER_CURRENCY)
 
-    async def create_payment(self, caller: Caller, wanted: CreateCheckoutPayment, traceparent: str) -> Answer:
-        """Create the payment, and a token by which this browser, and no other, may follow it."""
+    async def create_payment(
+        self, caller: Caller, wanted: CreateCheckoutPayment, attempt: Attempt | None, traceparent: str
+    ) -> Answer:
+        """Create the payment, and a token by which this browser, and no other, may follow it.
+
+        A page that did not hear the answer sends the same Idempotency-Key, and gets the same payment and a new token.
+        """
         order = self.get_order(caller, wanted.order_id)
         body = CreatePayment(
             amount=order.amount_minor,
@@ -53,10 +59,12 @@ class CheckoutService:
             vpa=wanted.vpa,
             order_id=order.order_id,
         )
-        created = orjson.loads((await self._payments.create(caller, body, None, traceparent)).body)
+        given = await self._payments.create(caller, body, attempt, traceparent)
+        created = orjson.loads(given.body)
         expires = int((self._clock() + TOKEN_LIFETIME).timestamp())
         token = self._keyring.sign_token(f"checkout {created['id']} {expires}")
-        return answer(201, {"payment": _shown(created), "client_token": token})
+        content = {"payment": _shown(created), "client_token": token}
+        return replace(answer(given.status, content), replayed=given.replayed)
 
     async def get_payment(self, caller: Caller, payment_id: str, token: str | None) -> dict[str, Any]:
         """The payment as its customer sees it; UnauthenticatedError without its own token."""

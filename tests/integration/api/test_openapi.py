@@ -1,0 +1,136 @@
+"""The OpenAPI document: valid 3.1, complete, and in keeping with what the API does."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+from tests.support.api import Api, expect
+
+from gateway_api.fields import PATTERNS
+
+MERCHANT = [{"ApiKey": [], "ApiSecret": []}, {"Basic": []}]
+PUBLISHABLE: list[dict[str, list[str]]] = [{"ApiKey": []}]
+WITH_TOKEN: list[dict[str, list[str]]] = [{"ApiKey": [], "ClientToken": []}]
+OPEN: list[dict[str, list[str]]] = []
+# Every route with its success, the model of its answer, and who may call it.
+ROUTES = {
+    "POST /api/v1/payments": (201, "PaymentBody", MERCHANT),
+    "GET /api/v1/payments": (200, "PaymentPage", MERCHANT),
+    "GET /api/v1/payments/{payment_id}": (200, "PaymentBody", MERCHANT),
+    "POST /api/v1/payments/{payment_id}/capture": (200, "PaymentBody", MERCHANT),
+    "POST /api/v1/payments/{payment_id}/refunds": (201, "RefundBody", MERCHANT),
+    "GET /api/v1/payments/{payment_id}/refunds": (200, "RefundPage", MERCHANT),
+    "GET /api/v1/refunds": (200, "RefundPage", MERCHANT),
+    "GET /api/v1/refunds/{refund_id}": (200, "RefundBody", MERCHANT),
+    "POST /api/v1/webhook-endpoints": (201, "CreatedEndpointBody", MERCHANT),
+    "GET /api/v1/webhook-endpoints": (200, "EndpointPage", MERCHANT),
+    "GET /api/v1/webhook-endpoints/{endpoint_id}": (200, "EndpointBody", MERCHANT),
+    "DELETE /api/v1/webhook-endpoints/{endpoint_id}": (204, None, MERCHANT),
+    "GET /api/v1/webhook-deliveries": (200, "DeliveryPage", MERCHANT),
+    "GET /api/v1/checkout/orders/{order_id}": (200, "CheckoutOrderBody", PUBLISHABLE),
+    "POST /api/v1/checkout/payments": (201, "CreatedCheckoutPaymentBody", PUBLISHABLE),
+    "GET /api/v1/checkout/payments/{payment_id}": (200, "CheckoutPaymentBody", WITH_TOKEN),
+    "GET /api/v1/test/jobs/status": (200, "JobsStatus", OPEN),
+}
+
+
+@pytest.fixture
+async def document(api: Api) -> dict[str, Any]:
+    async with api.browser() as anybody:
+        found: dict[str, Any] = expect(200, await anybody.get("/openapi.json"))
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def values_of(name: str, node: Any) -> Iterator[Any]:
+    """Every value of this name, at any depth."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if key == name:
+            yield value
+        yield from values_of(name, value)
+
+
+async def test_it_is_a_valid_document_of_version_3_1(document: dict[str, Any]) -> None:
+    OpenAPI.model_validate(document)
+
+    assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+
+
+async def test_every_route_is_listed_with_its_answer_and_its_security(document: dict[str, Any]) -> None:
+    listed = {}
+    for name, operation in operations(document):
+        (status,) = (int(status) for status in operation["responses"] if status != "default")
+        content = operation["responses"][str(status)].get("content", {})
+        model = content.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        listed[name] = (status, model or None, operation["security"])
+
+    assert listed == ROUTES
+
+
+async def test_every_reference_and_every_scheme_is_there(document: dict[str, Any]) -> None:
+    components = document["components"]
+
+    for reference in values_of("$ref", document):
+        assert reference.removeprefix("#/components/schemas/") in components["schemas"]
+    for _, operation in operations(document):
+        for requirement in operation["security"]:
+            assert requirement.keys() <= components["securitySchemes"].keys()
+
+
+async def test_errors_are_described_in_the_shape_they_have(api: Api, document: dict[str, Any]) -> None:
+    error = (await api.client.get("/api/v1/nothing")).json()["error"]
+
+    schemas = document["components"]["schemas"]
+    assert set(schemas["ErrorContent"]["properties"]) == set(error)
+    for _, operation in operations(document):
+        schema = operation["responses"]["default"]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/ErrorBody"}
+    assert not any("HTTPValidationError" in name for name in schemas)
+
+
+async def test_every_post_that_takes_an_idempotency_key_says_so(document: dict[str, Any]) -> None:
+    taking = {
+        name
+        for name, operation in operations(document)
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
+    }
+
+    assert taking == {name for name, (_, _, security) in ROUTES.items() if name[:4] == "POST" and security == MERCHANT}
+
+
+async def test_operation_ids_are_unique_and_every_path_parameter_is_declared(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, operation in operations(document)]
+
+    assert len(set(ids)) == len(ids)
+    for name, operation in operations(document):
+        declared = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+        assert declared == set(re.findall(r"\{(\w+)\}", name))
+
+
+async def test_every_pattern_can_be_explained_in_words(document: dict[str, Any]) -> None:
+    assert set(values_of("pattern", document)) == set(PATTERNS)
+
+
+async def test_answers_hold_exactly_what_their_models_describe(api: Api, document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    payment_id = await api.create_captured()
+    refund = expect(201, await api.client.post(f"/api/v1/payments/{payment_id}/refunds", json={"amount": 1}))
+    endpoint = expect(201, await api.client.post("/api/v1/webhook-endpoints", json={"url": "https://shop.example"}))
+    payment = await api.create()
+    (delivery,) = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
+
+    for model, shown in (
+        ("PaymentBody", payment),
+        ("RefundBody", refund),
+        ("CreatedEndpointBody", endpoint),
+        ("DeliveryBody", delivery),
+    ):
+        assert set(schemas[model]["properties"]) == set(shown)
+        assert set(schemas[model]["required"]) == set(shown)
