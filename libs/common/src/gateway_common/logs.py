@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+from functools import partial
 from typing import Any
 
 import orjson
@@ -23,21 +24,13 @@ def configure_logs(service: str, *, level: str, style: str) -> None:
         # A pipe would otherwise hold lines back until 8 KiB are full, and lose them with the process.
         sys.stdout.reconfigure(line_buffering=True)
     threshold = logging.getLevelNamesMapping()[level]
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        structlog.processors.format_exc_info,
-    ]
+    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
     if style == "json":
         renderer: Any = structlog.processors.JSONRenderer(serializer=_dumps)
-
-        def name_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-            event["service"] = service
-            return event
-
-        shared.append(name_service)
+        shared += [structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"), partial(_name_service, service)]
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False, sort_keys=False)
+        shared += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp"), _leave_out_empty]
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -49,6 +42,16 @@ def configure_logs(service: str, *, level: str, style: str) -> None:
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     for name, quiet_level in _QUIET.items():
         logging.getLogger(name).setLevel(max(quiet_level, threshold))
+
+
+def _name_service(service: str, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event["service"] = service
+    return event
+
+
+def _leave_out_empty(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """For eyes: without what did not happen, and without the trace that only machines follow."""
+    return {name: value for name, value in event.items() if value is not None and name != "trace_id"}
 
 
 def _dumps(event: Any, **_: Any) -> str:

@@ -301,7 +301,7 @@ async def list_payments(
 async def count_by_status(connection: Connection) -> dict[str, int]:
     """All payments by status; a scan of the table, for the test profile only."""
     query = select(payments.c.status, func.count()).group_by(payments.c.status)
-    return dict((await connection.execute(query)).tuples().all())
+    return dict((await connection.execute(query)).all())
 
 
 def _payment(row: Row[Any]) -> Payment:

@@ -80,7 +80,7 @@ async def list_open_refunds(connection: Connection, payment_id: str) -> list[Ref
 async def count_by_status(connection: Connection) -> dict[str, int]:
     """All refunds by status; a scan of the table, for the test profile only."""
     query = select(refunds.c.status, func.count()).group_by(refunds.c.status)
-    return dict((await connection.execute(query)).tuples().all())
+    return dict((await connection.execute(query)).all())
 
 
 def _refund(row: Row[Any]) -> Refund:

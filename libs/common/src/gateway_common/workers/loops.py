@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from gateway_common.db.database import Database, DatabaseUnavailableError
+from gateway_common.db.database import Database, DatabaseUnavailableError, StatementRefusedError
 from gateway_common.logs import get_logger
 from gateway_common.workers.store import RENEW_EVERY_SECONDS, delete_silent_workers, renew_worker
 
@@ -49,7 +49,8 @@ async def keep_alive(
         registered.set()
 
     while not (registered.is_set() or stop.is_set()):
-        with contextlib.suppress(DatabaseUnavailableError):
+        # Away, or not migrated yet: readiness says which, and a worker that waits needs no restart.
+        with contextlib.suppress(DatabaseUnavailableError, StatementRefusedError):
             await renew()
         if not registered.is_set():
             await asyncio.sleep(_FIRST_TRY_SECONDS)
