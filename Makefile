@@ -61,7 +61,8 @@ $(STAMPS)/%: requirements/%.txt $(PROJECTS) | $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/venv:
-	@python=; for candidate in $(PYTHONS); do \
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then exit; fi; \
+	python=; for candidate in $(PYTHONS); do \
 		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \

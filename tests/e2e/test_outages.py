@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL flushed, hung, stopped and restarted under load: what was accepted is done, once, and told of."""
+"""Redis and PostgreSQL flushed, hung, stopped, restarted under load: what was accepted is done once and told of."""
 
 import os
 import signal
@@ -41,7 +41,9 @@ def told(merchant: httpx.Client, receiver: Receiver) -> Iterator[Callable[[], Co
     endpoint = create_endpoint(merchant, receiver.url + "/told", "payment.success")
 
     def count() -> Counter[str]:
-        return Counter(str(httpx.Response(200, content=each.body).json()["data"]["payment"]["id"]) for each in receiver.at("/told"))
+        return Counter(
+            str(httpx.Response(200, content=each.body).json()["data"]["payment"]["id"]) for each in receiver.at("/told")
+        )
 
     yield count
     assert merchant.delete(f"/webhook-endpoints/{endpoint['id']}").status_code == 204
@@ -55,7 +57,9 @@ def assert_all_done(rows: Rows, payment_ids: list[str], told: Callable[[], Count
 
 
 def no_delivery_is_left(rows: Rows) -> bool:
-    return rows.read("SELECT count(*) FROM webhook_deliveries WHERE due_at IS NOT NULL OR worker_id IS NOT NULL") == [(0,)]
+    return rows.read("SELECT count(*) FROM webhook_deliveries WHERE due_at IS NOT NULL OR worker_id IS NOT NULL") == [
+        (0,)
+    ]
 
 
 def test_flushing_redis_in_the_middle_loses_nothing(
@@ -139,7 +143,9 @@ def test_a_restart_of_postgresql_loses_nothing_that_was_accepted(
     accepted = [answer.json()["id"] for answer in answers if answer.status_code == 201]
     refused = [answer for answer in answers if answer.status_code != 201]
     payment_ids = in_flight + accepted
-    rows.wait_for_count("status = 'success'", payment_ids, timeout_seconds=FORGOTTEN_SECONDS + DELAY_SECONDS + NOISE_SECONDS)
+    rows.wait_for_count(
+        "status = 'success'", payment_ids, timeout_seconds=FORGOTTEN_SECONDS + DELAY_SECONDS + NOISE_SECONDS
+    )
     resolved_in = time.monotonic() - back
     measure(
         f"{len(accepted)} creates accepted and {len(refused)} refused with 503 (slowest"
@@ -191,6 +197,6 @@ def keep_creating(merchant: httpx.Client, over: Event) -> list[httpx.Response]:
 
 
 def finish_what_was_stored_without_an_answer(rows: Rows) -> None:
-    """A create that was refused may have been stored: PostgreSQL fell between commit and answer. It is worked off too."""
+    """A refused create may have been stored, where PostgreSQL fell between commit and answer. It is done too."""
     query: Any = "SELECT count(*) FROM payments WHERE due_at IS NOT NULL OR worker_id IS NOT NULL"
     wait_until(lambda: rows.read(query) == [(0,)], "no payment is due or held", timeout_seconds=FORGOTTEN_SECONDS)

@@ -1,4 +1,4 @@
-"""The main story on the stack as anybody starts it: a payment is taken, captured and partly refunded, with default delays."""
+"""The main story on the stack as anybody starts it, default delays and all: pay, capture, refund a part."""
 
 import http.client
 import json

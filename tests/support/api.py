@@ -41,8 +41,9 @@ from gateway_common.serving import Health
 
 KEYS: Final = {"X-Api-Key": TEST_KEY, "X-Api-Secret": TEST_SECRET}
 NEW_PAYMENT: Final = {"amount": 50_000, "currency": "INR", "method": "upi", "vpa": "test@upi"}
-NOT_LISTENING: Final = 9
-"""A port on which nobody listens on any machine of ours: connections to it are refused at once."""
+# Nobody listens on port 9: connections to it are refused at once.
+NO_DATABASE: Final = "postgresql://nobody@127.0.0.1:9/nothing"
+NO_REDIS: Final = "redis://127.0.0.1:9/0"
 
 
 @dataclass(frozen=True)

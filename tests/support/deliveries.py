@@ -24,7 +24,9 @@ class Endpoint:
     secret: str
 
 
-async def add_endpoint(database: Database, keyring: Keyring, url: str, *, event_types: tuple[str, ...] = ()) -> Endpoint:
+async def add_endpoint(
+    database: Database, keyring: Keyring, url: str, *, event_types: tuple[str, ...] = ()
+) -> Endpoint:
     """Register an endpoint of the test merchant."""
     now = system_clock()
     endpoint_id, secret = new_id(WEBHOOK_ENDPOINT, now), new_secret()
@@ -67,7 +69,7 @@ async def _add_events(database: Database, clock: Clock, count: int, event_type: 
 
 
 async def read_deliveries(database: Database, endpoint_id: str | None = None) -> list[dict[str, Any]]:
-    """Deliveries, of one endpoint if asked, oldest first, with the seconds until they are due from their last change."""
+    """Deliveries, of one endpoint if asked, oldest first, each with the seconds from its change to its due time."""
     query = """
     SELECT *, extract(epoch FROM due_at - updated_at)::float AS due_in_seconds
     FROM webhook_deliveries WHERE endpoint_id = coalesce(:endpoint_id, endpoint_id) ORDER BY id
@@ -85,6 +87,8 @@ async def read_attempts(database: Database) -> list[dict[str, Any]]:
 
 async def make_due(database: Database, *, in_seconds: float = 0) -> None:
     """Let the database's time pass for every waiting delivery, until so long before it is due."""
-    statement = "UPDATE webhook_deliveries SET due_at = now() + make_interval(secs => :in_seconds) WHERE due_at IS NOT NULL"
+    statement = (
+        "UPDATE webhook_deliveries SET due_at = now() + make_interval(secs => :in_seconds) WHERE due_at IS NOT NULL"
+    )
     async with database.statement() as connection:
         await connection.execute(text(statement), {"in_seconds": in_seconds})

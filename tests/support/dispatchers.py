@@ -1,4 +1,4 @@
-"""A dispatcher inside the test's own loop, built as its worker builds it, with the clock and the schedule a test wants."""
+"""A dispatcher inside the test's own loop, built as its worker builds it, with a clock and schedule of the test's."""
 
 import asyncio
 from collections.abc import Sequence
@@ -59,9 +59,16 @@ def start_dispatcher(
 ) -> Running:
     """Start one and note it in `started`."""
     database = Database(normalize_database_url(database_url), application_name=worker_id, pool_size=5)
-    client = WebhookClient(timeout_seconds=timeout_seconds, kept_connections=256, allow_private_networks=True, clock=clock)
+    client = WebhookClient(
+        timeout_seconds=timeout_seconds, kept_connections=256, allow_private_networks=True, clock=clock
+    )
     deliverer = Deliverer(
-        database, client, keyring, intervals_seconds=intervals_seconds, record_for_seconds=LEASE_LIMIT_SECONDS, clock=clock
+        database,
+        client,
+        keyring,
+        intervals_seconds=intervals_seconds,
+        record_for_seconds=LEASE_LIMIT_SECONDS,
+        clock=clock,
     )
     dispatcher = Dispatcher(
         database,

@@ -1,4 +1,4 @@
-"""A worker on a doorbell, put together as the processor's own: broker, slots, Taskiq's receiver. Its jobs are a test's."""
+"""A worker on a doorbell, put together as the processor's: broker, slots, Taskiq's receiver. Its jobs are a test's."""
 
 import asyncio
 from collections import Counter

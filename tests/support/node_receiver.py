@@ -1,4 +1,4 @@
-"""The Node receiver of receiver.mjs as a process: where it listens, the secret it goes by, and what it made of webhooks."""
+"""receiver.mjs as a process: where it listens, the secret it goes by, and what it made of the webhooks it got."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What PostgreSQL says of payments under way, and the promise that holds when all is done: nothing lost, nothing twice."""
+"""What PostgreSQL says of payments under way, and the promise that holds in the end: nothing lost, nothing twice."""
 
 import time
 from collections import Counter

@@ -4,10 +4,13 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from gateway_cli.local.ports import find_free_ports
+
+StartProcessor = Callable[..., AbstractAsyncContextManager[Process]]
+"""Takes settings by name."""
 
 
 @asynccontextmanager

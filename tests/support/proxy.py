@@ -1,4 +1,4 @@
-"""A line to a server that can be cut, mended, or made to lose the one answer that matters. Real sockets, real errors."""
+"""A line to a server that can be cut, mended, or made to lose one answer that matters. Real sockets, real errors."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.support.servers import temporary_folder
+
 from gateway_cli.local.log import Log
 from gateway_cli.local.ports import find_free_ports
 from gateway_cli.local.process import Process
 from gateway_cli.local.valkey import redis_url, valkey_program
-from tests.support.servers import temporary_folder
 
 
 class RedisServer:

@@ -1,4 +1,4 @@
-"""The real stack as a test holds it: in a thread of its own, so that its processes are watched whatever the test does."""
+"""The real stack as a test holds it, in a thread of its own: its processes are watched whatever the test does."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping

@@ -1,6 +1,6 @@
 """The status of the jobs, which tests and demos look at; production has no such route."""
 
-from tests.support.api import NOT_LISTENING, Api, expect, expect_error, running_api
+from tests.support.api import NO_REDIS, Api, expect, expect_error, running_api
 
 from gateway_common.workers.store import renew_worker
 
@@ -53,7 +53,7 @@ async def test_a_living_processor_is_seen(api: Api) -> None:
 
 
 async def test_without_redis_the_rest_is_still_told(database_url: str, master_key: str) -> None:
-    async with running_api(database_url, f"redis://127.0.0.1:{NOT_LISTENING}/0", master_key) as api:
+    async with running_api(database_url, NO_REDIS, master_key) as api:
         status = expect(200, await api.client.get(STATUS))
 
     assert status["queues"]["payments"]["rings_waiting"] is None

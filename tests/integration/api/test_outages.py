@@ -8,12 +8,10 @@ from contextlib import asynccontextmanager
 import psycopg
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import text
-from tests.support.api import NEW_PAYMENT, NOT_LISTENING, Api, expect, expect_error, running_api
+from tests.support.api import NEW_PAYMENT, NO_DATABASE, NO_REDIS, Api, expect, expect_error, running_api
 from tests.support.waiting import wait_until
 
 PAYMENTS = "/api/v1/payments"
-NO_DATABASE = f"postgresql://nobody@127.0.0.1:{NOT_LISTENING}/nothing"
-NO_REDIS = f"redis://127.0.0.1:{NOT_LISTENING}/0"
 QUICK_SECONDS = 0.5
 
 

@@ -1,8 +1,9 @@
-"""Whatever a client can send is answered: with its own fault, in one shape, under a request id, and never with a 500."""
+"""Whatever a client can send is answered: with its own fault, in one shape, under a request id, never with a 500."""
 
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from hypothesis import HealthCheck, given, settings
@@ -81,7 +82,7 @@ BODIES = [
 ]
 CONTENT_TYPES = [
     "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=x",
-    "application/xml", "application/octet-stream", "json", "/", ";", "application/json; charset=\xff", "text/json",
+    "application/xml", "application/octet-stream", "json", "/", ";", "text/json",
 ]  # fmt: skip
 QUERIES = [
     "limit=0", "limit=NaN", "limit=1&limit=x", "limit[]=1", "limit=%00", "limit=" + "9" * 5000, "limit=\u0663",
@@ -89,6 +90,7 @@ QUERIES = [
     "status=SUCCESS", "order_id=%00", "order_id=%F0%9F%98%80", "order_id=" + "x" * 65, "order_id=';DROP TABLE payments",
     "%", "%zz", "&&&===", "=", "?", "a=%ud800", ";".join("a" * 100), "limit=1;status=x", "\xff=\xfe",
 ]  # fmt: skip
+AS_IS = "&=;%[]'?$"
 IDS = [
     "%00",
     "pay_%00",
@@ -177,7 +179,7 @@ async def test_a_body_just_short_enough_is_read(api: Api) -> None:
 async def test_no_query_breaks_any_route(api: Api) -> None:
     for path in GETS:
         for query in QUERIES:
-            response = await api.client.get(httpx.URL(path, query=query.encode("latin-1", "replace")))
+            response = await api.client.get(httpx.URL(path, query=quote(query, safe=AS_IS).encode()))
 
             expect_fault(response, (path, query[:60]))
 
@@ -199,7 +201,7 @@ async def test_an_unknown_path_and_a_wrong_method_are_told(api: Api) -> None:
 
     assert expect_error(404, "not_found", unknown) == "There is nothing at GET /api/v1/nothing."
     assert expect_error(405, "method_not_allowed", wrong) == "PUT is not possible here."
-    assert wrong.headers["allow"]
+    assert wrong.headers["allow"] == "GET, POST"
 
 
 async def test_every_response_has_a_request_id(api: Api) -> None:
@@ -261,7 +263,7 @@ async def test_no_bytes_break_a_route(api: Api, path: str, body: bytes) -> None:
 @EXAMPLES
 @given(path=st.sampled_from(GETS), query=st.binary(max_size=60))
 async def test_no_query_bytes_break_a_route(api: Api, path: str, query: bytes) -> None:
-    expect_fault(await api.client.get(httpx.URL(path, query=query)), (path, query))
+    expect_fault(await api.client.get(httpx.URL(path, query=quote(query, safe=AS_IS).encode())), (path, query))
 
 
 @EXAMPLES

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil  # type: ignore[import-untyped]
 from tests.integration.cli.conftest import Command
+from tests.support.servers import running_postgres, running_redis
 
 READY = "The gateway is ready"
 Start = Callable[..., Command]
@@ -95,6 +96,16 @@ def test_a_setting_that_makes_no_sense_is_a_usage_error(gateway: Start, free_por
     command = gateway("up", API_PORT=port)
     assert command.process.wait(30) == 2
     assert command.errors == f"gateway: API_PORT and SDK_PORT are both {port}: each needs a port of its own.\n"
+
+
+def test_servers_of_ones_own_are_used_instead(gateway: Start, folder: Path) -> None:
+    with running_postgres() as database_url, running_redis() as redis_url:
+        command = gateway("up", "--data", str(folder / "data"), DATABASE_URL=database_url, REDIS_URL=redis_url)
+        command.wait_for(READY)
+        assert database_url in command.output
+        assert command.stop() == 0
+    assert not (folder / "data" / "postgres").exists()
+    assert not (folder / "data" / "redis").exists()
 
 
 def test_a_database_of_ones_own_that_does_not_answer_is_one_sentence(gateway: Start) -> None:

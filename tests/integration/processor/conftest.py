@@ -1,10 +1,12 @@
 """What the processor's tests share: a ringer nobody runs (its rings wait and can be read), and the test merchant."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from tests.support.doorbell import bell
 from tests.support.merchants import Merchant
+from tests.support.processor_process import StartProcessor, processor_process
 
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
@@ -21,3 +23,8 @@ async def ringer(redis_url: str) -> AsyncIterator[Ringer]:
 @pytest.fixture
 def merchant(database: Database, keyring: Keyring, ringer: Ringer) -> Merchant:
     return Merchant(database, keyring, ringer)
+
+
+@pytest.fixture
+def start_processor(database_url: str, redis_url: str, master_key: str) -> StartProcessor:
+    return partial(processor_process, database_url, redis_url, master_key)

@@ -1,7 +1,7 @@
 """Workers whole: receiver, sweeper, renewals and leases together, against a real PostgreSQL and Redis.
 
-A queue that delivers at most once is enough, because of what these tests show: whatever dies or is lost, a living worker
-takes it up again, and nothing is done twice.
+A queue that delivers at most once is enough, because of what these tests show: whatever dies or is lost, a living
+worker takes it up again, and nothing is done twice.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import asyncio
 from redis.asyncio import Redis
 from tests.support.merchants import Merchant
 from tests.support.processing import QUICK, new_processor, running_worker
-from tests.support.processor_process import processor_process
+from tests.support.processor_process import StartProcessor
 from tests.support.providers import ScriptedProvider
 from tests.support.records import (
     read_event_types,
@@ -156,10 +156,10 @@ async def test_a_job_longer_than_the_drain_limit_gives_its_lease_back_and_anothe
 
 
 async def test_an_idle_survivor_takes_over_what_a_killed_process_was_at(
-    database: Database, database_url: str, redis_url: str, master_key: str, merchant: Merchant
+    database: Database, redis_url: str, merchant: Merchant, start_processor: StartProcessor
 ) -> None:
     payment_ids = [await merchant.create() for _ in range(6)]
-    async with processor_process(database_url, redis_url, master_key, PROCESSING_DELAY_MIN_MS="3000") as doomed:
+    async with start_processor(PROCESSING_DELAY_MIN_MS="3000") as doomed:
         await wait_until(lambda: statuses_are(database, {PaymentStatus.PROCESSING: 6}))
         holders = await read_rows(database, "SELECT DISTINCT worker_id FROM payments")
         survivor = ScriptedProvider()
@@ -182,13 +182,11 @@ async def test_an_idle_survivor_takes_over_what_a_killed_process_was_at(
 
 
 async def test_sigterm_ends_running_jobs_leaves_the_backlog_and_exits_cleanly(
-    database: Database, database_url: str, redis_url: str, master_key: str, merchant: Merchant, ringer: Ringer
+    database: Database, merchant: Merchant, ringer: Ringer, start_processor: StartProcessor
 ) -> None:
     payment_ids = [await merchant.create() for _ in range(6)]
     await ringer._flush()
-    async with processor_process(
-        database_url, redis_url, master_key, PROCESSING_DELAY_MIN_MS="1500", PROCESSOR_CONCURRENCY="2"
-    ) as process:
+    async with start_processor(PROCESSING_DELAY_MIN_MS="1500", PROCESSOR_CONCURRENCY="2") as process:
         await wait_until(lambda: statuses_are(database, {PaymentStatus.PROCESSING: 2, PaymentStatus.PENDING: 4}))
         process.terminate()
         assert await process.wait() == 0

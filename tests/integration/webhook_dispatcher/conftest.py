@@ -7,9 +7,9 @@ import pytest
 from tests.support.dispatchers import Running, start_dispatcher
 from tests.support.receiver import Receiver, running_receiver
 
+from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
 from gateway_webhook_dispatcher.client import WebhookClient
-from gateway_common.clock import system_clock
 
 StartDispatcher = Callable[..., Running]
 

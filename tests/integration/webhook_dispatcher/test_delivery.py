@@ -1,4 +1,4 @@
-"""One delivery through all of its attempts, on a clock of the test's own: schedule, identical bytes, the end of patience."""
+"""One delivery through all of its attempts, on a clock of the test's own: schedule, same bytes, end of patience."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -49,6 +49,7 @@ async def test_five_attempts_on_schedule_then_the_delivery_is_failed_and_kept(
     keyring: Keyring,
     receiver: Receiver,
     dispatcher: StartDispatcher,
+    *,
     intervals: tuple[float, ...],
     expected: tuple[int, ...],
 ) -> None:

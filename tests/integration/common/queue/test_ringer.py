@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from prometheus_client import REGISTRY
@@ -35,6 +36,11 @@ async def running(ringer: Ringer) -> AsyncIterator[None]:
     await task
 
 
+async def read_messages(client: Redis, stream: str) -> list[dict[str, Any]]:
+    messages: Any = await client.xrange(stream)
+    return [json.loads(fields[b"data"]) for _, fields in messages]
+
+
 def rings(queue: str, outcome: str) -> float:
     return REGISTRY.get_sample_value("gateway_queue_rings_total", {"queue": queue, "outcome": outcome}) or 0.0
 
@@ -45,7 +51,7 @@ async def test_a_ring_carries_the_task_the_id_and_the_trace_and_nothing_else(red
             ringer.ring_payment("pay_1", TRACEPARENT)
             ringer.ring_payment("pay_2", None)
 
-        messages = [json.loads(fields[b"data"]) for _, fields in await client.xrange(PAYMENTS_STREAM)]
+        messages = await read_messages(client, PAYMENTS_STREAM)
 
     assert [message["task_name"] for message in messages] == [PROCESS_PAYMENT] * 2
     assert [message["kwargs"] for message in messages] == [{"payment_id": "pay_1"}, {"payment_id": "pay_2"}]
@@ -70,8 +76,8 @@ async def test_a_thousand_webhook_rings_become_one(redis_url: str) -> None:
         async with running(ringer):
             pass
 
-        [(_, fields)] = await client.xrange(WEBHOOKS_STREAM)
-        assert json.loads(fields[b"data"])["task_name"] == DISPATCH_WEBHOOKS
+        [message] = await read_messages(client, WEBHOOKS_STREAM)
+        assert message["task_name"] == DISPATCH_WEBHOOKS
 
 
 async def test_a_ring_is_sent_at_once_and_what_waits_at_the_end_is_sent_last(redis_url: str) -> None:

@@ -102,8 +102,10 @@ async def ask(provider: Provider, call: str, request: ProviderRequest) -> Outcom
 
 
 async def final_status(provider: Provider, key: str) -> Outcome | Missing:
-    """Ask for the status until it is no longer pending."""
-    async with asyncio.timeout(ANSWERS_WITHIN_SECONDS):
-        while isinstance(answer := await provider.status(key), Pending):
-            await asyncio.sleep(min(answer.check_in_seconds or 0.1, 1.0))
-    return answer
+    """Wait until the status is no longer pending."""
+
+    async def is_final() -> bool:
+        return not isinstance(await provider.status(key), Pending)
+
+    await wait_until(is_final, seconds=ANSWERS_WITHIN_SECONDS)
+    return await provider.status(key)

@@ -1,4 +1,4 @@
-"""The commands that run a stack on this machine: their options, and nothing of how they do it."""
+"""The commands that run a stack on this machine: what they are called with, and nothing of how they do it."""
 
 import os
 from pathlib import Path

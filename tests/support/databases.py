@@ -1,0 +1,23 @@
+"""A database of a test's own: a copy of the migrated and seeded one, made in milliseconds and dropped afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from psycopg import Connection
+from psycopg.sql import SQL, Identifier
+
+_numbers = count(1)
+
+
+@contextmanager
+def cloned_database(template_url: str) -> Iterator[str]:
+    """Yield the address of a copy of this database, on the same server."""
+    server, _, template = template_url.rpartition("/")
+    name = f"test_{next(_numbers)}"
+    with Connection.connect(f"{server}/postgres", autocommit=True) as connection:
+        # Copying files is three times as fast as writing them to the log, which nobody reads here.
+        clone = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        connection.execute(clone.format(Identifier(name), Identifier(template)))
+        yield f"{server}/{name}"
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
