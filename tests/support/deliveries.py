@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from gateway_common.clock import Clock, system_clock
+from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
-from gateway_common.events.model import EventType, new_event
+from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.events.store import insert_events
 from gateway_common.ids import PAYMENT, WEBHOOK_ENDPOINT, new_id
 from gateway_common.webhooks.model import EndpointStatus, WebhookEndpoint, seal_context
@@ -47,25 +47,17 @@ async def add_endpoint(
     return Endpoint(endpoint_id, secret)
 
 
+def example_event(event_type: EventType = EventType.PAYMENT_CREATED) -> Event:
+    """Something that happened to the test merchant just now."""
+    now = system_clock()
+    snapshot = {"object": "payment", "id": new_id(PAYMENT, now), "livemode": False, "description": "₹ “500”\u2028"}
+    return new_event(event_type, snapshot, merchant_id=MERCHANT_ID, now=now, traceparent=None)
+
+
 async def add_events(database: Database, count: int = 1, *, event_type: EventType = EventType.PAYMENT_CREATED) -> None:
     """Let something happen, that many times; each endpoint that wants to know gets a delivery of each."""
-    await _add_events(database, system_clock, count, event_type)
-
-
-async def _add_events(database: Database, clock: Clock, count: int, event_type: EventType) -> None:
-    now = clock()
-    events = [
-        new_event(
-            event_type,
-            {"object": "payment", "id": new_id(PAYMENT, now), "livemode": False, "description": "₹ “500”\u2028"},
-            merchant_id=MERCHANT_ID,
-            now=now,
-            traceparent=None,
-        )
-        for _ in range(count)
-    ]
     async with database.statement() as connection:
-        await insert_events(connection, events)
+        await insert_events(connection, [example_event(event_type) for _ in range(count)])
 
 
 async def read_deliveries(database: Database, endpoint_id: str | None = None) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from gateway_processor.providers.simulator import Simulator
 from gateway_processor.sweeper import Sweeper
 from gateway_processor.tasks import register_tasks
 
-QUICK = SimulatorPlan(delay_min_ms=100, delay_max_ms=200)
+QUICK = SimulatorPlan(delay_min_ms=40, delay_max_ms=80)
 PROVIDER_TIMEOUT_SECONDS = 10.0
 STEPS_MOST = 20
 

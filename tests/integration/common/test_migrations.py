@@ -17,7 +17,7 @@ from gateway_common.db.tables import metadata
 from gateway_common.settings import normalize_database_url
 
 
-def _ignore_indexes(_object: object, _name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
+def _ignore_indexes(_object: object, _name: str | None, kind: str, *_: object) -> bool:
     # Indexes are the migrations' alone: partial ones say more than SQLAlchemy could compare.
     return kind != "index"
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request
 from pydantic import AnyHttpUrl
 from starlette.responses import JSONResponse, Response
-from tests.support.patience import wait_in_loop_until
+from tests.support.waiting import wait_until
 
 from gateway_cli.local.ports import find_free_ports
 from gateway_common.serving import Health, http_server, serve
@@ -60,7 +60,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
     (port,) = find_free_ports(1)
     server, stop = http_server(app, "127.0.0.1", port), asyncio.Event()
     running = asyncio.create_task(serve(server, stop=stop))
-    await wait_in_loop_until(lambda: server.started, "the server listens")
+    await wait_until(lambda: server.started)
     yield f"http://127.0.0.1:{port}"
     stop.set()
     await running

@@ -7,7 +7,7 @@ import pytest
 from tests.support.receiver import Answer, Receiver, answering, repeating
 
 from gateway_common.clock import system_clock
-from gateway_webhook_dispatcher.client import RESPONSE_KEPT_BYTES, WebhookClient
+from gateway_webhook_dispatcher.client import ERROR_KEPT_CHARACTERS, RESPONSE_KEPT_BYTES, WebhookClient
 
 DEADLINE_SECONDS = 1.0
 NOISE_SECONDS = 1.0
@@ -28,6 +28,9 @@ BROKEN: dict[str, bytes] = {
     "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "a head without end": b"HTTP/1.1 200 OK\r\n" + b"X-More: 1\r\n" * 100_000,
     "a status that is none": b"HTTP/1.1 2000 OK\r\n\r\n",
+    "a status of none": b"HTTP/1.1 000 Nothing\r\n\r\n",
+    "another protocol from here on": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "a lot of nonsense": b"\x00\xff" * 30_000 + b"\r\n\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n..",
     "chunks that are none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 }
@@ -70,6 +73,7 @@ async def test_an_answer_that_makes_no_sense_is_a_failure_in_plain_words(
     assert not result.delivered
     assert result.error is not None
     assert result.error.startswith("connection broke: ")
+    assert len(result.error) <= ERROR_KEPT_CHARACTERS
 
 
 async def test_a_receiver_that_hangs_up_is_a_failure(receiver: Receiver, client: WebhookClient) -> None:

@@ -14,6 +14,8 @@ from gateway_webhook_dispatcher.guard import GuardedBackend
 
 RESPONSE_READ_MOST_BYTES: Final = 64 * 1024
 RESPONSE_KEPT_BYTES: Final = 4 * 1024
+ERROR_KEPT_CHARACTERS: Final = 300
+"""The parser's complaint repeats what it could not read, however much that is."""
 
 
 class WebhookClient:
@@ -57,7 +59,7 @@ class WebhookClient:
             duration_ms=round((time.monotonic() - started) * 1000),
             response_status=status,
             response_body=content[:RESPONSE_KEPT_BYTES],
-            error=error,
+            error=error and error[:ERROR_KEPT_CHARACTERS],
             retry_after_seconds=retry_after,
         )
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from psycopg import Error as DriverError
 from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
@@ -92,7 +93,7 @@ def _ping_if_rested(connection: DBAPIConnection, record: ConnectionPoolEntry, _:
         cursor.execute(";")
         cursor.close()
         connection.rollback()
-    except Exception as error:
+    except DriverError as error:
         raise DisconnectionError from error
 
 
