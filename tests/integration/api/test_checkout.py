@@ -64,6 +64,22 @@ async def test_with_its_token_a_page_follows_its_payment(api: Api) -> None:
     assert payment == made["payment"] | {"status": "success"}
 
 
+async def test_a_second_click_with_the_same_key_does_not_pay_twice(api: Api) -> None:
+    key = {"Idempotency-Key": "0b7f6a53-2b6e-4f4c"}
+
+    async with browser(api) as page:
+        first = await page.post(f"{CHECKOUT}/payments", json=WISH, headers=key)
+        second = await page.post(f"{CHECKOUT}/payments", json=WISH, headers=key)
+        other = await page.post(f"{CHECKOUT}/payments", json=WISH | {"vpa": "other@upi"}, headers=key)
+
+    assert expect(201, second)["payment"] == expect(201, first)["payment"]
+    assert second.headers["idempotent-replayed"] == "true"
+    expect_error(422, "idempotency_key_reuse", other)
+    async with browser(api, **{"X-Client-Token": second.json()["client_token"]}) as page:
+        expect(200, await page.get(f"{CHECKOUT}/payments/{first.json()['payment']['id']}"))
+    assert len(expect(200, await api.client.get("/api/v1/payments"))["data"]) == 1
+
+
 async def test_without_the_payments_own_token_nothing_is_shown(api: Api) -> None:
     made, other = await pay(api), await pay(api)
     token = made["client_token"]

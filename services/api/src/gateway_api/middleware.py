@@ -92,7 +92,7 @@ def _capped(receive: Receive, headers: Headers, most: int) -> Receive:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
-        if read > most or (declared.isdigit() and int(declared) > most):
+        if read > most or (declared.isascii() and declared.isdigit() and int(declared) > most):
             raise HTTPException(413, f"The body is longer than {most} bytes.")
         return message
 

@@ -1,5 +1,5 @@
-"""What the OpenAPI document says beyond what FastAPI reads off the routes: who may call, how errors look, which
-POSTs take an Idempotency-Key. It is written down here and costs no request anything.
+"""What the OpenAPI document says beyond what FastAPI reads off the routes: who may call, how errors look, and that
+every POST takes an Idempotency-Key. It is written down here and costs no request anything.
 """
 
 from typing import Any, Final
@@ -57,7 +57,6 @@ class DescribedApp(FastAPI):
 
 
 def _describe(method: str, operation: dict[str, Any]) -> None:
-    security = _BY_TAG.get(operation["tags"][0], _MERCHANT)
-    operation.setdefault("security", security)
-    if method == "post" and security is _MERCHANT:
+    operation.setdefault("security", _BY_TAG.get(operation["tags"][0], _MERCHANT))
+    if method == "post":
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)

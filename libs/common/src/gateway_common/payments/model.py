@@ -120,7 +120,7 @@ def change(payment: Payment, now: datetime, **changes: Any) -> Payment:
 
 def authorize(payment: Payment, now: datetime) -> Payment:
     """The provider said yes. With automatic capture the capture is decided in the same breath."""
-    authorized = move(payment, PaymentStatus.SUCCESS, now, operation_attempt=0)
+    authorized = move(payment, PaymentStatus.SUCCESS, now, error_code=None, error_message=None, operation_attempt=0)
     if payment.capture_method is CaptureMethod.AUTOMATIC:
         return _captured(authorized, payment.amount_minor)
     return authorized
