@@ -11,7 +11,7 @@ from gateway_common.events.model import Event, EventType
 from gateway_common.payments import model
 from gateway_common.payments.model import CaptureMethod, CaptureStatus, Operation, Payment, PaymentStatus
 from gateway_common.refunds.model import Refund, RefundStatus
-from gateway_processor.outcomes import Conclusion, conclude
+from gateway_processor.outcomes import STATUS_CHECK_SOONEST_SECONDS, Conclusion, conclude
 from gateway_processor.providers.base import Approved, Declined, Outcome, Pending, Unknown
 
 LATER = NOW + timedelta(seconds=8)
@@ -185,9 +185,13 @@ def test_without_evidence_nothing_moves(operation: Operation, outcome: Outcome) 
     assert conclusion.due_in_seconds is not None
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.2, 7.5, 86_400.0])
+@pytest.mark.parametrize("seconds", [0.2, 7.5, 86_400.0])
 def test_a_provider_that_knows_when_it_will_know_is_asked_then(seconds: float) -> None:
     assert concluded(Operation.AUTHORIZE, Pending(seconds)).due_in_seconds == seconds
+
+
+def test_a_provider_that_always_says_now_is_not_asked_without_a_pause() -> None:
+    assert concluded(Operation.AUTHORIZE, Pending(0.0)).due_in_seconds == STATUS_CHECK_SOONEST_SECONDS
 
 
 @pytest.mark.parametrize("outcome", [Unknown("no answer"), Pending()])

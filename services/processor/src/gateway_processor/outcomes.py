@@ -12,6 +12,7 @@ from gateway_common.refunds.model import Refund, RefundStatus, refund_snapshot
 from gateway_processor.providers.base import Approved, Declined, Outcome, Pending
 
 STATUS_CHECK_FIRST_SECONDS: Final = 5.0
+STATUS_CHECK_SOONEST_SECONDS: Final = 0.1
 STATUS_CHECK_LONGEST_SECONDS: Final = 3_600.0
 
 
@@ -35,7 +36,7 @@ def conclude(
         case Approved() | Declined():
             return _settle(payment, operation, refund, outcome, now)
         case Pending(check_in_seconds) if check_in_seconds is not None:
-            due_in_seconds = check_in_seconds
+            due_in_seconds = max(check_in_seconds, STATUS_CHECK_SOONEST_SECONDS)
         case _:
             # Without evidence nothing moves; the provider is asked later and later, an hour apart at most.
             doublings = min(payment.operation_attempt - 1, 16)

@@ -59,7 +59,6 @@ async def main() -> None:
     receiver = Receiver(
         broker,
         max_async_tasks=settings.concurrency,
-        run_startup=False,
         wait_tasks_timeout=settings.drain_seconds,
     )
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
@@ -72,7 +71,6 @@ async def main() -> None:
         metrics_port=settings.metrics_port,
     )
 
-    await broker.startup()
     await run_worker(
         worker,
         work=receiver.listen,

@@ -61,7 +61,7 @@ async def main() -> None:
         lease_limit_seconds=settings.lease_limit_seconds,
     )
     register_tasks(broker, dispatcher)
-    receiver = Receiver(broker, max_async_tasks=RING_SLOTS, run_startup=False)
+    receiver = Receiver(broker, max_async_tasks=RING_SLOTS)
     worker = Worker(
         id=worker_id,
         service=SERVICE,
@@ -79,7 +79,6 @@ async def main() -> None:
         await broker.tidy()
         QUEUE_LAG.labels("webhooks").set(await broker.lag())
 
-    await broker.startup()
     await run_worker(
         worker,
         work=work,

@@ -44,7 +44,8 @@ async def run_worker(
     """Run `work` until SIGTERM or SIGINT; it returns when its running jobs are done, or their time is up.
 
     The loops end with the signal. Renewal of the worker's row, its probes and what runs `beside` go on until the work
-    is drained: a job that still runs must not look like a dead worker's.
+    is drained: a job that still runs must not look like a dead worker's. If one of those breaks, the worker drains too
+    and the error is raised at the end.
     """
     log = get_logger()
     stop, drained, registered = stop_on_signals(), asyncio.Event(), asyncio.Event()
@@ -59,6 +60,8 @@ async def run_worker(
             *(repeat(loop.name, loop.action, every_seconds=loop.every_seconds, stop=stop) for loop in loops),
         )
     ]
+    for task in background:
+        task.add_done_callback(lambda ended: _stop_if_broken(ended, stop))
     await first_of(registered, stop)
     if not stop.is_set():
         log.info("worker.started", worker_id=worker.id)
@@ -72,6 +75,12 @@ async def run_worker(
             log.info("worker.drained", leases_given_back=released)
     drained.set()
     await asyncio.gather(*background)
+
+
+def _stop_if_broken(task: asyncio.Future[None], stop: asyncio.Event) -> None:
+    """A worker whose renewal, probes or bell broke is half dead: better it drains, ends, and is started again."""
+    if not task.cancelled() and task.exception() is not None:
+        stop.set()
 
 
 async def _say_draining(health: Health, stop: asyncio.Event) -> None:

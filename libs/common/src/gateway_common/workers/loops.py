@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway_common.db.database import Database, DatabaseUnavailableError, StatementRefusedError
 from gateway_common.logs import get_logger
+from gateway_common.queue.broker import QueueUnavailableError
 from gateway_common.workers.store import RENEW_EVERY_SECONDS, delete_silent_workers, renew_worker
 
 _JITTER: Final = 0.2
@@ -25,6 +26,8 @@ async def repeat(
             await action()
         except DatabaseUnavailableError as error:
             log.warning("loop.database_unavailable", error=str(error.__cause__))
+        except QueueUnavailableError as error:
+            log.warning("loop.queue_unavailable", error=str(error))
         except Exception as error:
             log.exception("loop.failed", error=str(error))
         pause = every_seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
