@@ -11,6 +11,7 @@ from gateway_common.events.model import Event
 
 # Put behind a CTE `new_event` that yields these columns; it then records the events and fans them out to the
 # endpoints that want them. A delivery's id follows from event and endpoint, so none can be recorded twice.
+# The lock lets an endpoint that is being deleted be waited for, and then be left out.
 RECORD_EVENTS: Final = """
 recorded_event AS (
     INSERT INTO events (id, merchant_id, livemode, type, object_id, body, traceparent, created_at)
@@ -33,6 +34,7 @@ recorded_delivery AS (
         AND endpoint.livemode = event.livemode
         AND endpoint.status = 'enabled'
         AND (endpoint.event_types = '{}' OR event.type = ANY (endpoint.event_types))
+    FOR KEY SHARE OF endpoint
     RETURNING id
 )
 """

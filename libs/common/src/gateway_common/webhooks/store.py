@@ -13,24 +13,23 @@ from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus, Webhoo
 from gateway_common.webhooks.tables import webhook_deliveries, webhook_endpoints
 
 _ENDPOINT_COLUMNS: Final = [webhook_endpoints.c[field.name] for field in fields(WebhookEndpoint)]
+_LOCK = text("""
+SELECT id FROM webhook_endpoints
+WHERE id = :id AND merchant_id = :merchant_id AND livemode = :livemode AND status <> 'deleted'
+FOR UPDATE
+""")
 _DELETE = text("""
-WITH deleted AS (
-    UPDATE webhook_endpoints SET status = 'deleted', updated_at = :now
-    WHERE id = :id AND merchant_id = :merchant_id AND livemode = :livemode AND status <> 'deleted'
-    RETURNING id
-),
+WITH deleted AS (UPDATE webhook_endpoints SET status = 'deleted', updated_at = :now WHERE id = :id),
 waiting AS (
     SELECT id FROM webhook_deliveries
-    WHERE endpoint_id IN (SELECT id FROM deleted) AND due_at IS NOT NULL
+    WHERE endpoint_id = :id AND due_at IS NOT NULL
     ORDER BY id
     FOR NO KEY UPDATE
-),
-cancelled AS (
-    UPDATE webhook_deliveries
-    SET status = 'cancelled', due_at = NULL, worker_id = NULL, leased_at = NULL, updated_at = :now
-    WHERE id IN (SELECT id FROM waiting)
 )
-SELECT count(*) FROM deleted
+UPDATE webhook_deliveries
+SET status = 'cancelled', due_at = NULL, worker_id = NULL, leased_at = NULL, updated_at = :now
+FROM waiting
+WHERE webhook_deliveries.id = waiting.id
 """)
 
 
@@ -81,10 +80,15 @@ async def list_endpoints(
 async def delete_endpoint(
     connection: Connection, endpoint_id: str, *, merchant_id: str, livemode: bool, now: datetime
 ) -> None:
-    """Delete the endpoint and cancel what still waits for it; its history stays. NotFoundError."""
-    parameters = {"id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode, "now": now}
-    if not await connection.scalar(_DELETE, parameters):
+    """Delete the endpoint and cancel what still waits for it, in a transaction; its history stays. NotFoundError.
+
+    Events that are being recorded for it hold a lock on its row. The first statement waits for them, so that the
+    second one sees their deliveries.
+    """
+    parameters = {"id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode}
+    if await connection.scalar(_LOCK, parameters) is None:
         raise NotFoundError("There is no such webhook endpoint.")
+    await connection.execute(_DELETE, {"id": endpoint_id, "now": now})
 
 
 async def list_deliveries(

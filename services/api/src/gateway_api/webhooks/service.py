@@ -75,7 +75,7 @@ class WebhookService:
             )
 
     async def delete_endpoint(self, caller: Caller, endpoint_id: str) -> None:
-        async with self._database.statement() as connection:
+        async with self._database.transaction() as connection:
             await delete_endpoint(
                 connection,
                 endpoint_id,
