@@ -15,6 +15,8 @@ class Line:
         self.lost_answers = 0
         self._host, self._port = host, port
         self._is_cut = False
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._losing: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -26,6 +28,13 @@ class Line:
 
     def mend(self) -> None:
         self._is_cut = False
+
+    def freeze(self) -> None:
+        """Let nothing through any more, without a word to either end."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        self._flows.set()
 
     def lose_answer_to(self, words: bytes) -> None:
         """Let the next request with these words reach the server, and break the connection when it answers."""
@@ -48,6 +57,7 @@ class Line:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, deaf: asyncio.Event) -> None:
         with suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
+                await self._flows.wait()
                 if self._losing is not None and self._losing in data:
                     self._losing = None
                     deaf.set()
@@ -80,5 +90,6 @@ async def line_to(url: str) -> AsyncIterator[tuple[Line, str]]:
         yield line, parts._replace(netloc=f"{user}127.0.0.1:{near_port}").geturl()
     finally:
         server.close()
+        line.thaw()
         line.cut()
         await server.wait_closed()

@@ -25,10 +25,12 @@ def shut_out(database_url: str, *, allowed: bool) -> None:
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
 
-async def test_without_postgresql_every_route_says_that_it_may_be_tried_again(redis_url: str, master_key: str) -> None:
+async def test_without_postgresql_every_route_says_whether_it_may_be_tried_again(
+    redis_url: str, master_key: str
+) -> None:
     async with running_api(NO_DATABASE, redis_url, master_key) as api:
+        unrepeatable = await api.client.post(PAYMENTS, json=NEW_PAYMENT)
         responses = [
-            await api.client.post(PAYMENTS, json=NEW_PAYMENT),
             await api.client.get(PAYMENTS),
             await api.client.post(f"{PAYMENTS}/pay_1/capture", headers={"Idempotency-Key": "a-key-of-mine"}),
             await api.client.get("/api/v1/checkout/orders/ord_1"),
@@ -37,6 +39,8 @@ async def test_without_postgresql_every_route_says_that_it_may_be_tried_again(re
         ready = await api.client.get("/readyz")
         alive = await api.client.get("/healthz")
 
+    expect_error(503, "unavailable", unrepeatable)
+    assert unrepeatable.json()["error"]["retryable"] is False, "without a key, sending it again might pay twice"
     for response in responses:
         message = expect_error(503, "unavailable", response)
         assert message == "The database does not answer. Try again."

@@ -117,9 +117,16 @@ def test_a_database_of_ones_own_that_does_not_answer_is_one_sentence(gateway: St
 
 def test_migrate_and_seed_say_what_they_miss(gateway: Start) -> None:
     for arguments in ("migrate", "seed"):
-        command = gateway(arguments)
+        command = gateway(arguments, TEST_MODE="true")
         assert command.process.wait(30) == 2
         assert command.errors == "gateway: Set DATABASE_URL first.\n"
+
+
+def test_the_published_key_goes_into_no_real_database(gateway: Start) -> None:
+    command = gateway("seed", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+
+    assert command.process.wait(30) == 2
+    assert command.errors.startswith("gateway: The test merchant's key is published: set TEST_MODE=true")
 
 
 def test_the_data_folder_must_be_usable(gateway: Start, folder: Path) -> None:

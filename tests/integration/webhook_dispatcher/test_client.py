@@ -169,7 +169,15 @@ async def test_no_proxy_of_the_environment_is_asked(
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [("30", 30.0), ("0", 0.0), ("9" * 400, float("inf")), ("soon", None), ("-1", None), ("1.5", None)],
+    [
+        ("30", 30.0),
+        ("0", 0.0),
+        ("9" * 400, float("inf")),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+    ],
 )
 async def test_retry_after_is_read_where_it_makes_sense(
     receiver: Receiver, client: WebhookClient, header: str, expected: float | None

@@ -25,7 +25,7 @@ from gateway_common.db.database import Database
 from gateway_common.events.model import EventType
 from gateway_common.events.store import insert_events
 from gateway_common.webhooks.queue_store import claim_deliveries
-from gateway_common.webhooks.store import delete_endpoint
+from gateway_common.webhooks.store import cancel_deliveries, delete_endpoint
 
 
 async def wait_until_all_are(status: str, database: Database, *, endpoint_id: str | None = None) -> None:
@@ -138,6 +138,9 @@ async def test_deleting_an_endpoint_cancels_what_waits_for_it_and_what_is_on_its
 
     async with database.transaction() as connection:
         await delete_endpoint(connection, endpoint.id, merchant_id="mer_test", livemode=False, now=system_clock())
+    async with database.statement() as connection:
+        assert await cancel_deliveries(connection, endpoint.id, now=system_clock(), most=20) == 20
+        assert await cancel_deliveries(connection, endpoint.id, now=system_clock(), most=20) == 10
     await asyncio.sleep(1)
 
     deliveries = await read_deliveries(database)
@@ -163,8 +166,7 @@ async def test_an_event_recorded_while_its_endpoint_is_deleted_leaves_nothing_wa
         assert not deleting.done(), "the deletion waits for what is being recorded"
     await deleting
     running = dispatcher()
-    await running.dispatcher.free_leases()
-    await asyncio.sleep(1)
+    await running.dispatcher.cancel_orphans()
 
     assert [(row["status"], row["due_at"]) for row in await read_deliveries(database)] in ([], [("cancelled", None)])
     assert receiver.at("/hook") == []

@@ -56,3 +56,13 @@ def test_a_schedule_that_makes_no_sense_is_refused(environment: pytest.MonkeyPat
 @pytest.mark.usefixtures("environment")
 def test_private_networks_are_closed_unless_opened() -> None:
     assert DispatcherSettings().webhook_allow_private_networks is False
+
+
+def test_an_attempt_must_end_before_its_lease_does(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEBHOOK_TIMEOUT_SECONDS", "60")
+
+    with pytest.raises(ValidationError, match="at most three quarters of JOB_TIMEOUT_SECONDS"):
+        DispatcherSettings()
+
+    environment.setenv("JOB_TIMEOUT_SECONDS", "80")
+    assert DispatcherSettings().webhook_timeout_seconds == 60

@@ -34,7 +34,9 @@ def migrate() -> None:
 
 @commands.command()
 def seed() -> None:
-    """Make the test merchant mer_test and its key in the database of DATABASE_URL."""
+    """Make the test merchant mer_test and its published key in DATABASE_URL; only with TEST_MODE=true."""
+    if os.environ.get("TEST_MODE", "").lower() != "true":
+        raise UsageFailure("The test merchant's key is published: set TEST_MODE=true if this database may have it.")
     asyncio.run(database.seed(_required("DATABASE_URL"), _required("GATEWAY_MASTER_KEY")))
     print("The test merchant is there.")
 

@@ -26,6 +26,7 @@ class WebhookClient:
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._backend = GuardedBackend(allow_private_networks=allow_private_networks)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
             # How many are open at once is the dispatcher's to limit. A request whose deadline passes while it waits
@@ -33,7 +34,7 @@ class WebhookClient:
             max_connections=None,
             max_keepalive_connections=kept_connections,
             keepalive_expiry=30,
-            network_backend=GuardedBackend(allow_private_networks=allow_private_networks),
+            network_backend=self._backend,
         )
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> AttemptResult:
@@ -65,6 +66,7 @@ class WebhookClient:
 
     async def close(self) -> None:
         await self._pool.aclose()
+        self._backend.close()
 
 
 async def _read_capped(response: httpcore.Response) -> bytes:
@@ -92,5 +94,5 @@ def _retry_after_seconds(headers: list[tuple[bytes, bytes]], clock: Clock) -> fl
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - clock()).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

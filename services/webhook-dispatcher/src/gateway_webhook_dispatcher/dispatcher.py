@@ -3,11 +3,16 @@
 import asyncio
 from typing import Final
 
-from gateway_common.db.database import Database, DatabaseUnavailableError
+from gateway_common.db.database import Database, DatabaseUnavailableError, StatementRefusedError
 from gateway_common.logs import get_logger
 from gateway_common.telemetry import DUE, JOBS_RUNNING, LEASES_FREED, OLDEST_DUE_SECONDS
 from gateway_common.webhooks.model import ClaimedDelivery
-from gateway_common.webhooks.queue_store import claim_deliveries, free_delivery_leases, measure_due_deliveries
+from gateway_common.webhooks.queue_store import (
+    cancel_deliveries_of_deleted,
+    claim_deliveries,
+    free_delivery_leases,
+    measure_due_deliveries,
+)
 from gateway_webhook_dispatcher.delivery import Deliverer
 
 LOOK_EVERY_SECONDS: Final = 0.5
@@ -68,6 +73,11 @@ class Dispatcher:
             self._log.warning("leases.freed", queue="webhooks", count=freed)
             self.wake()
 
+    async def cancel_orphans(self) -> None:
+        """Cancel what waits for endpoints that were deleted."""
+        async with self._database.statement() as connection:
+            await cancel_deliveries_of_deleted(connection)
+
     async def measure(self) -> None:
         """Export how much is due and how late it is, as PostgreSQL knows it."""
         async with self._database.statement() as connection:
@@ -84,8 +94,8 @@ class Dispatcher:
                 return await claim_deliveries(
                     connection, self._worker_id, most=free, most_per_endpoint=self._in_flight_per_endpoint
                 )
-        except DatabaseUnavailableError as error:
-            self._log.warning("webhooks.claim_failed", error=str(error.__cause__))
+        except (DatabaseUnavailableError, StatementRefusedError) as error:
+            self._log.warning("webhooks.claim_failed", error=str(error.__cause__ or error))
             await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
             return []
 

@@ -4,6 +4,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
@@ -36,6 +38,40 @@ def is_public(address: str) -> bool:
     return not any(parsed in block for block in _NEVER if block.version == parsed.version)
 
 
+LOOKUPS_MOST: Final = 64
+
+
+class Resolver:
+    """Looks names up in threads of its own, each name once at a time.
+
+    The loop's own look-ups share a handful of threads with every connection of the process: one merchant's name server
+    that hangs would stop all deliveries, and the database's reconnects with them.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS_MOST, thread_name_prefix="dns")
+        self._running: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[Any]:
+        """The answer of `socket.getaddrinfo`; OSError or UnicodeError as it raises them."""
+        lookup = self._running.get((host, port))
+        if lookup is None:
+            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            lookup = asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+            self._running[host, port] = lookup
+            lookup.add_done_callback(partial(self._forget, (host, port)))
+        # Who gives up waiting must not take the answer from the others.
+        return await asyncio.shield(lookup)
+
+    def _forget(self, name: tuple[str, int], lookup: asyncio.Future[list[Any]]) -> None:
+        del self._running[name]
+        if not lookup.cancelled():
+            lookup.exception()
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 class GuardedBackend(AsyncNetworkBackend):
     """Resolves a name, refuses what is not public, and connects to the very address it judged.
 
@@ -46,6 +82,7 @@ class GuardedBackend(AsyncNetworkBackend):
     def __init__(self, *, allow_private_networks: bool) -> None:
         self._allow_private_networks = allow_private_networks
         self._backend = AnyIOBackend()
+        self._resolver = Resolver()
 
     async def connect_tcp(
         self,
@@ -56,7 +93,7 @@ class GuardedBackend(AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> AsyncNetworkStream:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await self._resolver.resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"the name {host} can't be resolved") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -69,6 +106,9 @@ class GuardedBackend(AsyncNetworkBackend):
             except ConnectError:
                 continue
         return await self._backend.connect_tcp(allowed[-1], port, timeout, local_address, socket_options)
+
+    def close(self) -> None:
+        self._resolver.close()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

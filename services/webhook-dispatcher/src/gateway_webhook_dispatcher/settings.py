@@ -1,8 +1,8 @@
 """The dispatcher's settings, from the environment."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
 from gateway_common.settings import Port, ProcessSettings, StoreSettings, WorkerSettings
@@ -20,6 +20,12 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
     webhook_allow_private_networks: bool = False
     webhook_retry_intervals: Annotated[tuple[float, ...] | None, NoDecode, BeforeValidator(parse_intervals)] = None
     webhook_retry_intervals_test: bool = False
+
+    @model_validator(mode="after")
+    def _attempt_fits_its_lease(self) -> Self:
+        if self.webhook_timeout_seconds > self.job_timeout_seconds * 0.75:
+            raise ValueError("WEBHOOK_TIMEOUT_SECONDS must be at most three quarters of JOB_TIMEOUT_SECONDS")
+        return self
 
     @property
     def retry_intervals_seconds(self) -> tuple[float, ...]:

@@ -84,6 +84,7 @@ async def main() -> None:
         work=work,
         loops=[
             Loop(name="free_leases", action=dispatcher.free_leases, every_seconds=FREE_EVERY_SECONDS),
+            Loop(name="cancel_orphans", action=dispatcher.cancel_orphans, every_seconds=TIDY_EVERY_SECONDS),
             Loop(name="measure", action=dispatcher.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="tidy", action=tidy, every_seconds=TIDY_EVERY_SECONDS),
         ],

@@ -13,6 +13,7 @@ from gateway_common.db.database import (
     POOL_TIMEOUT_SECONDS,
     Database,
     DatabaseUnavailableError,
+    RowLockedError,
     StatementRefusedError,
 )
 from gateway_common.settings import normalize_database_url
@@ -135,3 +136,44 @@ async def test_a_deadlock_is_something_to_try_again(database: Database) -> None:
     results = await asyncio.gather(lock("mer_1", "mer_test"), lock("mer_test", "mer_1"), return_exceptions=True)
 
     assert sorted(type(result).__name__ for result in results) == ["DatabaseUnavailableError", "NoneType"]
+
+
+async def test_a_server_that_hangs_is_given_up_and_used_again_when_it_is_back(database_url: str) -> None:
+    async with line_to(database_url) as (line, near_url):
+        far = Database(
+            normalize_database_url(near_url), application_name="test-far", pool_size=1, answer_timeout_seconds=0.5
+        )
+        await far.check()
+
+        line.freeze()
+        started = time.monotonic()
+        with pytest.raises(DatabaseUnavailableError):
+            await far.check()
+        seconds = time.monotonic() - started
+        line.thaw()
+
+        assert seconds < 15, "psycopg waits some seconds for its own cancellation, but not for ever"
+        assert await far.check() == "ok"
+        await far.close()
+
+
+async def test_a_server_that_only_reads_counts_as_away(database: Database) -> None:
+    async def write_to_a_standby() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(text("SET TRANSACTION READ ONLY"))
+            await connection.execute(text(INSERT), {"id": "mer_1"})
+
+    with pytest.raises(DatabaseUnavailableError):
+        await write_to_a_standby()
+
+
+async def test_a_row_that_is_held_for_long_is_told_from_an_outage(database: Database) -> None:
+    async def wait_for_row() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            await connection.execute(text("SELECT FROM merchants WHERE id = 'mer_test' FOR UPDATE"))
+
+    async with database.transaction() as holding:
+        await holding.execute(text("SELECT FROM merchants WHERE id = 'mer_test' FOR UPDATE"))
+        with pytest.raises(RowLockedError):
+            await wait_for_row()

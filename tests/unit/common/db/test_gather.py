@@ -20,9 +20,11 @@ class Table:
         self.broken: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.begun = asyncio.Event()
 
     async def save(self, numbers: Sequence[int]) -> list[int]:
         self.statements.append(list(numbers))
+        self.begun.set()
         self.running += 1
         self.running_most = max(self.running_most, self.running)
         try:
@@ -70,7 +72,7 @@ async def test_while_one_statement_runs_the_next_fills(table: Table) -> None:
     gatherer = Gatherer(table.save)
     table.gate.clear()
     first = asyncio.create_task(gatherer.submit(1))
-    await asyncio.sleep(0)
+    await table.begun.wait()
     others = [asyncio.create_task(gatherer.submit(number)) for number in (2, 3, 4)]
     await asyncio.sleep(0)
 
@@ -148,3 +150,16 @@ async def test_a_caller_that_went_away_takes_nobody_with_it(table: Table) -> Non
     assert (outcomes[0], outcomes[2]) == (2, 6)
     assert isinstance(outcomes[1], asyncio.CancelledError)
     assert await asyncio.wait_for(gatherer.submit(5), 5) == 10
+
+
+async def test_who_comes_when_too_many_wait_is_told_to_come_again(table: Table) -> None:
+    gatherer = Gatherer(table.save, batch_max=2, waiting_max=3)
+    table.gate.clear()
+    submitted = [asyncio.create_task(gatherer.submit(number)) for number in range(3)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(DatabaseUnavailableError):
+        await gatherer.submit(4)
+
+    table.gate.set()
+    assert await asyncio.gather(*submitted) == [0, 2, 4]

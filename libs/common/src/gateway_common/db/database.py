@@ -1,5 +1,6 @@
 """Connections and transactions. A store function takes the connection; who opened it decides when it commits."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +8,7 @@ from contextlib import asynccontextmanager
 from psycopg import Error as DriverError
 from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -18,12 +19,25 @@ Connection = AsyncConnection
 
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_SECONDS = 10
+ANSWER_TIMEOUT_SECONDS = 12
+"""For a server that hangs instead of answering: its own statement timeout can't be relied on then."""
+LOCK_TIMEOUT_SECONDS = 3
 POOL_TIMEOUT_SECONDS = 2
 RESTED_SECONDS = 1.0
 
 
+_NO_ANSWER = "The database does not answer. Try again."
+_LOCK_NOT_AVAILABLE = "55P03"
+_REFUSALS = frozenset({"21", "22", "23", "42"})
+"""SQLSTATE classes that speak of the statement itself: cardinality, data, constraint, syntax. Others are outages."""
+
+
 class DatabaseUnavailableError(UnavailableError):
     """PostgreSQL did not answer, or gave up on the statement. Whether it committed may be unknown."""
+
+
+class RowLockedError(DatabaseUnavailableError):
+    """Somebody holds a row of this statement for too long; the statement's other rows are not at fault."""
 
 
 class StatementRefusedError(Exception):
@@ -33,7 +47,15 @@ class StatementRefusedError(Exception):
 class Database:
     """A pool of connections to PostgreSQL, in two manners: one transaction, or one statement."""
 
-    def __init__(self, url: str, *, application_name: str, pool_size: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        application_name: str,
+        pool_size: int,
+        answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+    ) -> None:
+        self._answer_timeout_seconds = answer_timeout_seconds
         self._engine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -44,7 +66,12 @@ class Database:
             connect_args={
                 "application_name": application_name,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c timezone=UTC",
+                "options": (
+                    f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
+                    f"-c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_SECONDS}s -c timezone=UTC"
+                ),
+                # Sent and not acknowledged for so long: the host is gone, whatever the kernel would still hope for.
+                "tcp_user_timeout": STATEMENT_TIMEOUT_SECONDS * 1000,
                 # A dead host is noticed in 15 s instead of the kernel's two hours.
                 "keepalives_idle": 5,
                 "keepalives_interval": 5,
@@ -58,13 +85,21 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Several statements that commit together, or not at all. DatabaseUnavailableError, StatementRefusedError."""
-        async with _translated_errors(), self._engine.begin() as connection:
+        async with (
+            _translated_errors(),
+            asyncio.timeout(self._answer_timeout_seconds),
+            self._engine.begin() as connection,
+        ):
             yield connection
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
         """Single statements that commit by themselves: no BEGIN, no COMMIT, a third of the round trips."""
-        async with _translated_errors(), self._autocommit.connect() as connection:
+        async with (
+            _translated_errors(),
+            asyncio.timeout(self._answer_timeout_seconds),
+            self._autocommit.connect() as connection,
+        ):
             yield connection
 
     async def check(self) -> str:
@@ -86,7 +121,8 @@ def _ping_if_rested(connection: DBAPIConnection, record: ConnectionPoolEntry, _:
 
     Asking each time (SQLAlchemy's pre-ping) would double the round trips of a busy process.
     """
-    if time.monotonic() - record.info.get("used_at", 0.0) < RESTED_SECONDS:
+    used_at = record.info.get("used_at")
+    if used_at is None or time.monotonic() - used_at < RESTED_SECONDS:
         return
     try:
         cursor = connection.cursor()
@@ -101,15 +137,18 @@ def _ping_if_rested(connection: DBAPIConnection, record: ConnectionPoolEntry, _:
 async def _translated_errors() -> AsyncIterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-        raise DatabaseUnavailableError("The database does not answer. Try again.") from error
+    except (PoolTimeoutError, TimeoutError) as error:
+        raise DatabaseUnavailableError(_NO_ANSWER) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatabaseUnavailableError("The database does not answer. Try again.") from error
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state == _LOCK_NOT_AVAILABLE:
+            raise RowLockedError("Another request holds this object for too long. Try again.") from error
+        if error.connection_invalidated or state[:2] not in _REFUSALS:
+            raise DatabaseUnavailableError(_NO_ANSWER) from error
         # Not `from error`: PostgreSQL's own text ends with the refused row, and that row names a VPA.
         raise StatementRefusedError(_reason(error)) from None
     except SQLAlchemyError as error:
-        raise StatementRefusedError(str(error)) from error
+        raise DatabaseUnavailableError(_NO_ANSWER) from error
 
 
 def _reason(error: DBAPIError) -> str:

@@ -6,9 +6,12 @@ Round trips and Python per statement are what a row costs, not the disk: twenty 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from gateway_common.db.database import StatementRefusedError
+from gateway_common.db.database import DatabaseUnavailableError, RowLockedError, StatementRefusedError
+
+_TURNS: Final = 8
+"""A request that is read in this turn of the loop submits its row some turns later: routing, body, caller."""
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -26,16 +29,20 @@ class Gatherer(Generic[Item, Outcome]):
         save: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]],
         *,
         batch_max: int = 64,
+        waiting_max: int = 20_000,
         lanes: int = 1,
     ) -> None:
         self._save = save
         self._batch_max = batch_max
+        self._waiting_max = waiting_max
         self._lanes_free = lanes
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: Item) -> Outcome:
         """Save one item. Raises what `save` raises; StatementRefusedError only if this very item is at fault."""
+        if len(self._waiting) >= self._waiting_max:
+            raise DatabaseUnavailableError("Too many requests wait for the database. Try again.")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._lanes_free:
@@ -48,6 +55,7 @@ class Gatherer(Generic[Item, Outcome]):
     async def _run_lane(self) -> None:
         try:
             while self._waiting:
+                await _let_company_in()
                 size = min(len(self._waiting), self._batch_max)
                 await self._save_batch([self._waiting.popleft() for _ in range(size)])
         finally:
@@ -57,7 +65,7 @@ class Gatherer(Generic[Item, Outcome]):
         try:
             outcomes = await self._save([item for item, _ in batch])
             answered = list(zip(batch, outcomes, strict=True))
-        except StatementRefusedError as error:
+        except (StatementRefusedError, RowLockedError) as error:
             if len(batch) == 1:
                 _fail(batch, error)
                 return
@@ -70,6 +78,12 @@ class Gatherer(Generic[Item, Outcome]):
             for (_, future), outcome in answered:
                 if not future.done():
                     future.set_result(outcome)
+
+
+async def _let_company_in() -> None:
+    """Let callers that are on their way here arrive: some turns of the loop, which cost a lone caller microseconds."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def _fail(batch: list[tuple[Item, asyncio.Future[Outcome]]], error: BaseException) -> None:

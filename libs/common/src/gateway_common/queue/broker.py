@@ -24,6 +24,8 @@ from gateway_common.queue.messages import GROUP
 
 BLOCK_MS: Final = 2_000
 READ_MOST: Final = 64
+STREAM_MOST: Final = 100_000
+"""Only workers trim; without one the stream would fill Redis. A ring that is cut off costs nothing, see the sweeper."""
 _CONNECT_TIMEOUT_SECONDS: Final = 2.0
 _LEAVE_TIMEOUT_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 0.1
@@ -78,7 +80,7 @@ class DoorbellBroker(RedisStreamBroker):
             await super().startup()
 
     async def kick(self, message: BrokerMessage) -> None:
-        await self._redis.xadd(self.queue_name, {b"data": message.message})
+        await self._redis.xadd(self.queue_name, {b"data": message.message}, maxlen=STREAM_MOST)
 
     async def ring(self, task_name: str, kwargs: list[dict[str, Any]], labels: list[dict[str, Any]]) -> None:
         """Send one message per entry in a single pipeline; QueueUnavailableError if Redis does not take them."""
@@ -86,7 +88,7 @@ class DoorbellBroker(RedisStreamBroker):
         for arguments, label in zip(kwargs, labels, strict=True):
             # What Taskiq's formatter would make of it, without two Pydantic models a ring.
             message = {"task_id": "ring", "task_name": task_name, "labels": label, "args": [], "kwargs": arguments}
-            pipeline.xadd(self.queue_name, {b"data": orjson.dumps(message)})
+            pipeline.xadd(self.queue_name, {b"data": orjson.dumps(message)}, maxlen=STREAM_MOST)
         with _translated_errors():
             await pipeline.execute()
 

@@ -38,10 +38,10 @@ due AS (
         WHERE candidate.endpoint_id = waiting.endpoint_id AND candidate.worker_id IS NULL
             AND candidate.due_at <= now()
         ORDER BY candidate.due_at
-        LIMIT greatest(0, :most_per_endpoint - (
+        LIMIT least(:most, greatest(0, :most_per_endpoint - (
             SELECT count(*) FROM webhook_deliveries AS busy
-            WHERE busy.endpoint_id = waiting.endpoint_id AND busy.worker_id IS NOT NULL
-        ))
+            WHERE busy.endpoint_id = waiting.endpoint_id AND busy.worker_id = :worker_id
+        )))
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS delivery
 ),
@@ -92,6 +92,19 @@ attempt AS (
 )
 SELECT id FROM recorded
 """)
+_CANCEL_DELETED = text("""
+WITH waiting AS (
+    SELECT delivery.id
+    FROM webhook_deliveries AS delivery
+    JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id AND endpoint.status = 'deleted'
+    WHERE delivery.due_at IS NOT NULL AND delivery.worker_id IS NULL
+    ORDER BY delivery.id
+    LIMIT :most
+    FOR NO KEY UPDATE OF delivery SKIP LOCKED
+)
+UPDATE webhook_deliveries SET status = 'cancelled', due_at = NULL, updated_at = now()
+FROM waiting WHERE webhook_deliveries.id = waiting.id
+""")
 _FREE = text(f"""
 WITH free AS (
     SELECT id FROM webhook_deliveries
@@ -109,7 +122,11 @@ UPDATE webhook_deliveries SET worker_id = NULL, leased_at = NULL FROM mine WHERE
 _MEASURE_DUE = text("""
 SELECT count(*) AS due_count, coalesce(extract(epoch FROM now() - min(due_at)), 0) AS oldest_seconds
 FROM (
-    SELECT due_at FROM webhook_deliveries WHERE worker_id IS NULL AND due_at <= now() LIMIT 100000
+    SELECT due_at
+    FROM webhook_deliveries AS delivery
+    JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id AND endpoint.status = 'enabled'
+    WHERE delivery.worker_id IS NULL AND due_at <= now()
+    LIMIT 100000
 ) AS due
 """)
 
@@ -117,7 +134,7 @@ FROM (
 async def claim_deliveries(
     connection: Connection, worker_id: str, *, most: int, most_per_endpoint: int
 ) -> list[ClaimedDelivery]:
-    """Take the leases of due deliveries, spread over endpoints, none above its cap in flight."""
+    """Take the leases of due deliveries, spread over endpoints, none above its cap in flight at this worker."""
     parameters = {"worker_id": worker_id, "most": most, "most_per_endpoint": most_per_endpoint}
     return [ClaimedDelivery(**row._asdict()) for row in await connection.execute(_CLAIM, parameters)]
 
@@ -154,6 +171,11 @@ async def free_delivery_leases(connection: Connection, *, lease_limit_seconds: f
         "most": most,
     }
     return (await connection.execute(_FREE, parameters)).rowcount
+
+
+async def cancel_deliveries_of_deleted(connection: Connection, *, most: int = 1000) -> int:
+    """Cancel what still waits for deleted endpoints because who deleted them died before; how many there were."""
+    return (await connection.execute(_CANCEL_DELETED, {"most": most})).rowcount
 
 
 async def release_delivery_leases(connection: Connection, worker_id: str) -> int:

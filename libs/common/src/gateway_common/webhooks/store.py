@@ -13,17 +13,21 @@ from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus, Webhoo
 from gateway_common.webhooks.tables import webhook_deliveries, webhook_endpoints
 
 _ENDPOINT_COLUMNS: Final = [webhook_endpoints.c[field.name] for field in fields(WebhookEndpoint)]
-_LOCK = text("""
-SELECT id FROM webhook_endpoints
-WHERE id = :id AND merchant_id = :merchant_id AND livemode = :livemode AND status <> 'deleted'
-FOR UPDATE
-""")
 _DELETE = text("""
-WITH deleted AS (UPDATE webhook_endpoints SET status = 'deleted', updated_at = :now WHERE id = :id),
-waiting AS (
+UPDATE webhook_endpoints SET status = 'deleted', updated_at = :now
+WHERE id = (
+    SELECT id FROM webhook_endpoints
+    WHERE id = :id AND merchant_id = :merchant_id AND livemode = :livemode AND status <> 'deleted'
+    FOR UPDATE
+)
+RETURNING id
+""")
+_CANCEL = text("""
+WITH waiting AS (
     SELECT id FROM webhook_deliveries
     WHERE endpoint_id = :id AND due_at IS NOT NULL
     ORDER BY id
+    LIMIT :most
     FOR NO KEY UPDATE
 )
 UPDATE webhook_deliveries
@@ -80,15 +84,19 @@ async def list_endpoints(
 async def delete_endpoint(
     connection: Connection, endpoint_id: str, *, merchant_id: str, livemode: bool, now: datetime
 ) -> None:
-    """Delete the endpoint and cancel what still waits for it, in a transaction; its history stays. NotFoundError.
+    """Delete the endpoint, in a transaction of its own; its history stays. NotFoundError.
 
-    Events that are being recorded for it hold a lock on its row. The first statement waits for them, so that the
-    second one sees their deliveries.
+    Events that are being recorded for it hold a lock on its row and are waited for: after the commit nothing new can
+    wait for it, and what waits can be cancelled in peace, see `cancel_deliveries`.
     """
-    parameters = {"id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode}
-    if await connection.scalar(_LOCK, parameters) is None:
+    parameters = {"id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode, "now": now}
+    if await connection.scalar(_DELETE, parameters) is None:
         raise NotFoundError("There is no such webhook endpoint.")
-    await connection.execute(_DELETE, {"id": endpoint_id, "now": now})
+
+
+async def cancel_deliveries(connection: Connection, endpoint_id: str, *, now: datetime, most: int = 1000) -> int:
+    """Cancel what waits for a deleted endpoint, some rows at a time; how many there were."""
+    return (await connection.execute(_CANCEL, {"id": endpoint_id, "now": now, "most": most})).rowcount
 
 
 async def list_deliveries(

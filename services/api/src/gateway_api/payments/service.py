@@ -26,6 +26,8 @@ from gateway_common.payments.store import (
 from gateway_common.queue.ringer import Ringer
 
 CREATED = 201
+WAITING_MAX = 2_000
+"""More creates than this are about a second's work: who comes then is better told to come again."""
 
 
 class PaymentService:
@@ -34,7 +36,7 @@ class PaymentService:
         self._idempotency = idempotency
         self._ringer = ringer
         self._clock = clock
-        self._creates = Gatherer(self._insert_batch)
+        self._creates = Gatherer(self._insert_batch, waiting_max=WAITING_MAX)
 
     async def create(self, caller: Caller, wanted: CreatePayment, attempt: Attempt | None, traceparent: str) -> Answer:
         """Store the payment as pending and answer. Payment, event, deliveries and kept answer are one statement,

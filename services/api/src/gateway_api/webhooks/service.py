@@ -18,6 +18,7 @@ from gateway_common.webhooks.model import (
 )
 from gateway_common.webhooks.signing import new_secret
 from gateway_common.webhooks.store import (
+    cancel_deliveries,
     delete_endpoint,
     get_endpoint,
     insert_endpoint,
@@ -75,14 +76,17 @@ class WebhookService:
             )
 
     async def delete_endpoint(self, caller: Caller, endpoint_id: str) -> None:
+        now = self._clock()
         async with self._database.transaction() as connection:
             await delete_endpoint(
-                connection,
-                endpoint_id,
-                merchant_id=caller.merchant_id,
-                livemode=caller.livemode,
-                now=self._clock(),
+                connection, endpoint_id, merchant_id=caller.merchant_id, livemode=caller.livemode, now=now
             )
+        # Not under the endpoint's lock, on which every event of the merchant would wait. Who dies here leaves rows
+        # that the dispatcher cancels.
+        cancelled = 1
+        while cancelled:
+            async with self._database.statement() as connection:
+                cancelled = await cancel_deliveries(connection, endpoint_id, now=now)
 
     async def list_deliveries(self, caller: Caller, *, limit: int, starting_after: str | None) -> list[WebhookDelivery]:
         async with self._database.statement() as connection:
