@@ -66,3 +66,9 @@ def test_an_attempt_must_end_before_its_lease_does(environment: pytest.MonkeyPat
 
     environment.setenv("JOB_TIMEOUT_SECONDS", "80")
     assert DispatcherSettings().webhook_timeout_seconds == 60
+
+
+def test_a_shorter_job_timeout_shortens_the_attempt(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("JOB_TIMEOUT_SECONDS", "8")
+
+    assert DispatcherSettings().webhook_timeout_seconds == 6

@@ -23,7 +23,10 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
 
     @model_validator(mode="after")
     def _attempt_fits_its_lease(self) -> Self:
-        if self.webhook_timeout_seconds > self.job_timeout_seconds * 0.75:
+        most = self.job_timeout_seconds * 0.75
+        if "webhook_timeout_seconds" not in self.model_fields_set:
+            self.webhook_timeout_seconds = min(self.webhook_timeout_seconds, most)
+        if self.webhook_timeout_seconds > most:
             raise ValueError("WEBHOOK_TIMEOUT_SECONDS must be at most three quarters of JOB_TIMEOUT_SECONDS")
         return self
 
