@@ -28,7 +28,7 @@ CAUGHT: list[tuple[Rule, str, str]] = [
     (content.no_note_to_self, OURS, f"x = 1  # {'TO'}DO later"),
     (content.no_note_to_self, "README.md", f"{'FIX'}ME"),
     (content.no_addresses, "requirements/dev.txt", f"--index{'-url'} https://packages.example/simple"),
-    (content.no_addresses, "package-lock.json", f'"resolved": "https://registry.npmjs{".org"}/x"'),
+    (content.no_addresses, "package-lock.json", f'"resolved": {chr(34)}https://registry.npmjs{".org"}/x"'),
     (content.no_addresses, "Makefile", f"cd {'/home'}/someone/gateway && make"),
     (content.sql_lives_in_stores, OURS, 'q = "SELECT 1 FROM payments"'),
     (content.sql_lives_in_stores, OURS, 'q = f"""\n  UPDATE {table} SET status = 1"""'),
