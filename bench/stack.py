@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
+from tests.support.servers import running_program
 
 from gateway_cli.local.ports import find_free_ports, is_taken
 from gateway_cli.local.postgres import create_database, postgres_program
-from gateway_cli.local.program import Program, leashed_command
 from gateway_cli.local.valkey import redis_url, valkey_program
 from gateway_common.db.migrations import upgrade
 from gateway_common.merchants.seed import seed_test_merchant
@@ -62,13 +62,14 @@ def running_servers() -> Iterator[Servers]:
     postgres_port, valkey_port = find_free_ports(2)
     with (
         tempfile.TemporaryDirectory(prefix="gateway-bench-", ignore_cleanup_errors=True) as name,
-        _running(postgres_program(Path(name, "postgres"), postgres_port)) as postgres,
-        _running(valkey_program(Path(name, "redis"), valkey_port)) as valkey,
+        running_program(postgres_program(Path(name, "postgres"), postgres_port)) as postgres,
+        running_program(valkey_program(Path(name, "redis"), valkey_port)) as valkey,
     ):
         database_url = create_database(postgres_port)
         upgrade(database_url)
         asyncio.run(seed_test_merchant(database_url, MASTER_KEY))
-        yield Servers(database_url, redis_url(valkey_port), Path(name), postgres, valkey)
+        processes = psutil.Process(postgres.pid), psutil.Process(valkey.pid)
+        yield Servers(database_url, redis_url(valkey_port), Path(name), *processes)
 
 
 @contextmanager
@@ -97,26 +98,6 @@ def cpu_seconds(process: psutil.Process) -> float:
         except psutil.NoSuchProcess:
             continue  # It ended just now, and counts with its parent from the next look on.
     return used
-
-
-@contextmanager
-def _running(program: Program) -> Iterator[psutil.Process]:
-    program.prepare()
-    log = program.folder.with_suffix(".log")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            leashed_command(program),
-            cwd=program.folder,
-            env=dict(program.environment),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _wait(program.is_ready, process, log)
-        yield psutil.Process(process.pid)
-    finally:
-        _stop(process, program.stop_signal, program.stop_timeout_seconds)
 
 
 def _wait(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

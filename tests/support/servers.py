@@ -23,7 +23,7 @@ IN_MEMORY_FREE_BYTES = 4 * 1024**3
 def running_postgres() -> Iterator[str]:
     """Run a PostgreSQL that never waits for the disk; yields the address of its empty database `gateway`."""
     (port,) = find_free_ports(1)
-    with temporary_folder() as folder, _running(postgres_program(folder / "postgres", port, durable=False)):
+    with temporary_folder() as folder, running_program(postgres_program(folder / "postgres", port, durable=False)):
         yield create_database(port)
 
 
@@ -31,7 +31,7 @@ def running_postgres() -> Iterator[str]:
 def running_redis() -> Iterator[str]:
     """Run a Valkey that keeps nothing on disk; yields its address."""
     (port,) = find_free_ports(1)
-    with temporary_folder() as folder, _running(valkey_program(folder / "redis", port, durable=False)):
+    with temporary_folder() as folder, running_program(valkey_program(folder / "redis", port, durable=False)):
         yield redis_url(port)
 
 
@@ -44,7 +44,8 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _running(program: Program) -> Iterator[None]:
+def running_program(program: Program) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one server until the end of the block; it is ready when the block begins."""
     program.prepare()
     log = program.folder.with_suffix(".log")
     with log.open("wb") as output:
@@ -59,7 +60,7 @@ def _running(program: Program) -> Iterator[None]:
         )
     try:
         _wait_until_ready(program, process, log)
-        yield
+        yield process
     finally:
         process.send_signal(program.stop_signal)
         try:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gateway_api.fields import PATTERNS
 from gateway_common.errors import GatewayError
+from gateway_common.logs import get_logger
 
 _DOC_URL: Final = "/docs/errors#"
 # Pydantic's findings by type, in a merchant's words.
@@ -81,6 +82,10 @@ def _may_be_repeated(request: Request) -> bool:
 
 async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)  # noqa: S101 -- Starlette's signature is wider than what it sends here.
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # The caller reads that something is away; who is on duty must read what.
+        cause = str(error.__cause__ or error).partition("\n")[0]
+        get_logger().warning("http.unavailable", cause=cause, request_id=request.scope["state"].get("request_id"))
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
