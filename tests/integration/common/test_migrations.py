@@ -6,7 +6,9 @@ from sqlalchemy import create_engine
 
 import gateway_common.events.tables
 import gateway_common.idempotency.tables
+import gateway_common.ledger.tables
 import gateway_common.merchants.tables
+import gateway_common.orders.tables
 import gateway_common.payments.tables
 import gateway_common.refunds.tables
 import gateway_common.simulator.tables

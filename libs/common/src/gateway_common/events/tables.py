@@ -1,6 +1,6 @@
-"""The table of events. A row is never changed."""
+"""The tables of events. Of an event nothing is ever changed, but that it is given its sequence once."""
 
-from sqlalchemy import Boolean, Column, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, Table, Text, text
 
 from gateway_common.db.tables import id_column, metadata, time_column
 
@@ -16,4 +16,16 @@ events = Table(
     Column("body", LargeBinary, nullable=False),
     Column("traceparent", Text),
     time_column("created_at"),
+    # The gapless number among the merchant's events of its mode, given after the commit, see sequence_store.py.
+    Column("sequence", BigInteger),
+    # When it was recorded, as PostgreSQL counts: of two changes of one object the later one has the greater number.
+    Column("position", BigInteger, server_default=text("nextval('event_positions')")),
+)
+
+event_sequences = Table(
+    "event_sequences",
+    metadata,
+    Column("merchant_id", Text(collation="C"), ForeignKey("merchants.id"), primary_key=True),
+    Column("livemode", Boolean, primary_key=True),
+    Column("last", BigInteger, nullable=False),
 )

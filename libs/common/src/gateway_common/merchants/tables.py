@@ -1,6 +1,7 @@
 """The tables of merchants and API keys. A key's secret is never stored, only its keyed hash."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway_common.db.tables import id_column, metadata, time_column
 
@@ -10,6 +11,8 @@ merchants = Table(
     id_column(primary_key=True),
     Column("name", Text, nullable=False),
     time_column("created_at"),
+    # What the gateway keeps of each capture, in hundredths of a percent.
+    Column("fee_basis_points", Integer, nullable=False, server_default="0"),
 )
 
 api_keys = Table(
@@ -22,4 +25,9 @@ api_keys = Table(
     time_column("created_at"),
     time_column("expires_at", nullable=True),
     time_column("revoked_at", nullable=True),
+    Column("name", Text),
+    Column("scopes", ARRAY(Text), nullable=False, server_default="{read,write,refunds,webhooks}"),
+    # Written at most once a minute, outside the request.
+    time_column("last_used_at", nullable=True),
+    id_column("replaced_by", nullable=True),
 )

@@ -1,6 +1,6 @@
 """The table of payments. Its constraints are the last line of defence of the rules in model.py."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, LargeBinary, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway_common.db.tables import id_column, metadata, time_column
@@ -41,4 +41,39 @@ payments = Table(
     time_column("leased_at", nullable=True),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("operation_attempt", Integer, nullable=False, server_default="0"),
+    # What else the method says: a UPI flow, a bank, a wallet, the part of a card that may be shown.
+    Column("method_details", JSONB, nullable=False, server_default='{"flow": "collect"}'),
+    # Whether order_id is an order of ours. At most one such payment of an order is under way: a unique index holds it.
+    Column("binds_order", Boolean, nullable=False, server_default="false"),
+    # The merchant's fee as it was when the payment was made.
+    Column("fee_basis_points", Integer, nullable=False, server_default="0"),
+    Column("void_status", Text),
+    time_column("authorization_expires_at", nullable=True),
+)
+
+# A card's number and CVC, sealed, only until the payment is neither pending nor processing.
+payment_cards = Table(
+    "payment_cards",
+    metadata,
+    Column("payment_id", Text(collation="C"), ForeignKey("payments.id"), primary_key=True),
+    # Which master key sealed it.
+    Column("key_id", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    time_column("created_at"),
+)
+
+# What a provider said, once per lease. A row is never changed.
+provider_answers = Table(
+    "provider_answers",
+    metadata,
+    Column("payment_id", Text(collation="C"), ForeignKey("payments.id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    id_column("refund_id", nullable=True),
+    Column("provider", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("message", Text),
+    time_column("asked_at"),
+    time_column("answered_at"),
 )

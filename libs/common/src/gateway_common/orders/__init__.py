@@ -1,0 +1,1 @@
+"""An order: what is to be paid, once. Its amount is the merchant's word, not the browser's."""
