@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import uvicorn
 from fastapi import FastAPI
 
-from gateway_api.payments.schemas import CreatePayment, PaymentBody, Upi
-from gateway_common.payments.model import PaymentStatus
+from gateway_api.payments.schemas import CreatePayment, CreateUpiCollectPayment, PaymentBody, Upi
+from gateway_common.payments.model import PaymentMethod, PaymentStatus
 
 app = FastAPI()
 
@@ -24,9 +24,12 @@ async def create_payment(body: CreatePayment) -> PaymentBody:
         order_id=body.order_id,
         amount=body.amount,
         currency=body.currency,
-        method=body.method,
-        vpa=body.vpa,
+        method=PaymentMethod(body.method),
+        vpa=body.vpa if isinstance(body, CreateUpiCollectPayment) else None,
         upi=Upi(flow="collect"),
+        card=None,
+        bank=None,
+        wallet=None,
         status=PaymentStatus.PENDING,
         capture_method=body.capture_method,
         capture_status=None,

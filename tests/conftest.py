@@ -1,12 +1,11 @@
 """Fixtures for all tests: real servers once a session, and a database of its own for each test."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis
-from tests.support.databases import cloned_database
+from tests.support.databases import MASTER_KEY, cloned_database
 from tests.support.servers import running_postgres, running_redis
 
 from gateway_common.crypto import Keyring
@@ -14,8 +13,6 @@ from gateway_common.db.database import Database
 from gateway_common.db.migrations import upgrade
 from gateway_common.merchants.seed import seed_test_merchant
 from gateway_common.settings import normalize_database_url
-
-MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(scope="session")

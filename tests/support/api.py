@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -15,14 +16,20 @@ from fastapi import FastAPI
 from gateway_api.auth import Authenticator
 from gateway_api.checkout.routes import checkout_routes
 from gateway_api.checkout.service import CheckoutService
+from gateway_api.events.routes import event_routes
 from gateway_api.idempotency import Idempotency
+from gateway_api.idempotency_keys.routes import idempotency_routes
 from gateway_api.jobs.routes import job_routes
+from gateway_api.ledger.routes import ledger_routes
 from gateway_api.main import create_app
+from gateway_api.orders.routes import order_routes
+from gateway_api.orders.service import OrderService
 from gateway_api.payments.routes import payment_routes
 from gateway_api.payments.service import PaymentService
 from gateway_api.refunds.routes import refund_routes
 from gateway_api.refunds.service import RefundService
 from gateway_api.settings import ApiSettings
+from gateway_api.timeline.routes import timeline_routes
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.clock import Clock, system_clock
@@ -82,7 +89,7 @@ class Api:
             pending = (await find_payments(connection, [payment_id]))[payment_id]
             processing = move(pending, PaymentStatus.PROCESSING, system_clock())
             await save_payment(connection, PaymentChange(before=pending, after=processing))
-            authorized = authorize(processing, system_clock())
+            authorized = authorize(processing, system_clock(), authorization_ttl=timedelta(days=7))
             await save_payment(connection, PaymentChange(before=processing, after=authorized))
 
     async def complete_capture(self, payment_id: str) -> None:
@@ -160,10 +167,15 @@ async def running_api(
 def _routers(database: Database, keyring: Keyring, ringer: Ringer, clock: Clock) -> list[Any]:
     authenticator = Authenticator(database, keyring, clock)
     idempotency = Idempotency(database, keyring, clock)
-    payments = PaymentService(database, idempotency, ringer, clock)
+    payments = PaymentService(database, idempotency, ringer, keyring, clock)
     return [
+        order_routes(OrderService(database, idempotency, clock), authenticator),
         payment_routes(payments, authenticator),
+        timeline_routes(database, authenticator),
         refund_routes(RefundService(database, idempotency, ringer, clock), authenticator),
         webhook_routes(WebhookService(database, idempotency, keyring, clock), authenticator),
-        checkout_routes(CheckoutService(payments, keyring, clock), authenticator),
+        event_routes(database, authenticator),
+        ledger_routes(database, authenticator),
+        idempotency_routes(idempotency, authenticator),
+        checkout_routes(CheckoutService(database, payments, keyring, clock), authenticator),
     ]

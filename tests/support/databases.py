@@ -1,5 +1,6 @@
 """A database of a test's own: a copy of the migrated and seeded one, made in milliseconds and dropped afterwards."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -7,6 +8,7 @@ from itertools import count
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 _numbers = count(1)
 
 

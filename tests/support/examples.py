@@ -18,6 +18,7 @@ _PAYMENT: Final = Payment(
     currency="INR",
     method="upi",
     vpa="test@upi",
+    method_details={"flow": "collect"},
     description=None,
     metadata={},
     capture_method=CaptureMethod.MANUAL,

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from taskiq.receiver import Receiver
+from tests.support.databases import MASTER_KEY
 from tests.support.doorbell import bell
 from tests.support.records import LEASE_LIMIT_SECONDS, read_lease
 
-from gateway_common.clock import system_clock
+from gateway_common.clock import Clock, system_clock
+from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.payments.queue_store import release_payment_leases
 from gateway_common.queue.broker import DoorbellBroker
@@ -18,6 +21,7 @@ from gateway_common.queue.ringer import Ringer
 from gateway_common.simulator.model import SimulatorPlan
 from gateway_common.workers.loops import keep_alive, repeat
 from gateway_common.workers.store import delete_worker
+from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.base import Provider
 from gateway_processor.providers.simulator import Simulator
@@ -27,6 +31,8 @@ from gateway_processor.tasks import register_tasks
 QUICK = SimulatorPlan(delay_min_ms=40, delay_max_ms=80)
 PROVIDER_TIMEOUT_SECONDS = 10.0
 STEPS_MOST = 20
+RESTS_SECONDS = 3_600.0
+"""Due later than this is a payment that waits for its authorization to expire, not for a worker."""
 
 
 def new_processor(
@@ -37,15 +43,18 @@ def new_processor(
     worker_id: str = "wrk_1",
     provider_timeout_seconds: float = PROVIDER_TIMEOUT_SECONDS,
     record_for_seconds: float = 20.0,
+    clock: Clock = system_clock,
 ) -> PaymentProcessor:
     return PaymentProcessor(
         database,
         provider or Simulator(database, QUICK),
         ringer,
+        Keyring(MASTER_KEY),
         worker_id=worker_id,
+        concluder=Concluder(timedelta(days=7)),
         provider_timeout_seconds=provider_timeout_seconds,
         record_for_seconds=record_for_seconds,
-        clock=system_clock,
+        clock=clock,
     )
 
 
@@ -53,7 +62,7 @@ async def work_off(processor: PaymentProcessor, database: Database, payment_id: 
     """Process the payment whenever it is due, until it rests, as ring and sweeper have it done."""
     for _ in range(STEPS_MOST):
         due_in_seconds = (await read_lease(database, payment_id))["due_in_seconds"]
-        if due_in_seconds is None:
+        if due_in_seconds is None or due_in_seconds > RESTS_SECONDS:
             return
         await asyncio.sleep(max(0.0, due_in_seconds))
         await processor.process(payment_id)

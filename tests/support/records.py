@@ -9,9 +9,10 @@ from tests.support.examples import NOW, example_payment
 from gateway_common.db.database import Database
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.ids import PAYMENT, new_id
+from gateway_common.payments.create_store import NewPayment, insert_payments
 from gateway_common.payments.model import Payment, payment_snapshot
 from gateway_common.payments.queue_store import free_payment_leases
-from gateway_common.payments.store import NewPayment, find_payments, insert_payments
+from gateway_common.payments.store import find_payments
 
 LEASE_LIMIT_SECONDS = 35.0
 

@@ -139,12 +139,21 @@ async def test_live_keys_see_no_test_objects_and_test_keys_no_live_ones(api: Api
     live = await api.add_key("key_live_same", "mer_test", "secret-of-the-live")
 
     await expect_nothing(api, live, payment_id=payment_id, refund_id=refund["id"], endpoint_id=endpoint["id"])
-    created = expect(201, await api.client.post(PAYMENTS, json=NEW_PAYMENT, headers=live))
+    order = {"amount": 50_000, "currency": "INR", "reference": "same"}
+    created = expect(201, await api.client.post("/api/v1/orders", json=order, headers=live))
     assert created["livemode"] is True
-    expect_error(404, "not_found", await api.client.get(f"{PAYMENTS}/{created['id']}"))
-    # The live payment's event is owed to no test endpoint.
-    deliveries = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
-    assert all(delivery["livemode"] is False for delivery in deliveries)
+    expect_error(404, "not_found", await api.client.get(f"/api/v1/orders/{created['id']}"))
+    expect_error(404, "not_found", await api.client.get("/api/v1/orders/same"))
+    expect(201, await api.client.post("/api/v1/orders", json=order))
+
+
+async def test_no_live_payment_is_made_while_only_the_simulator_could_take_it(api: Api) -> None:
+    live = await api.add_key("key_live_same", "mer_test", "secret-of-the-live")
+
+    response = await api.client.post(PAYMENTS, json=NEW_PAYMENT, headers=live)
+
+    expect_error(409, "no_provider", response)
+    assert expect(200, await api.client.get(PAYMENTS, headers=live))["data"] == []
 
 
 async def expect_nothing(api: Api, keys: dict[str, str], *, payment_id: str, refund_id: str, endpoint_id: str) -> None:

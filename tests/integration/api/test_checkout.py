@@ -33,6 +33,7 @@ async def test_an_order_shows_what_is_to_be_paid_and_to_whom(api: Api) -> None:
         "order_id": "ord_test_001",
         "amount": 50_000,
         "currency": "INR",
+        "status": "created",
         "merchant_name": "Test Merchant",
         "livemode": False,
     }

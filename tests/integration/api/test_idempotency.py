@@ -10,6 +10,7 @@ from tests.support.api import NEW_PAYMENT, Api, expect, expect_error
 
 PAYMENTS = "/api/v1/payments"
 ENDPOINTS = "/api/v1/webhook-endpoints"
+ORDERS = "/api/v1/orders"
 KEY = {"Idempotency-Key": "0b7f6a53-2b6e-4f4c-9d6f"}
 
 
@@ -92,7 +93,8 @@ async def test_a_key_is_its_merchants_its_modes_and_its_routes_own(api: Api) -> 
     other = await api.add_key("key_test_other", "mer_other", "secret-of-the-other")
     live = await api.add_key("key_live_same", "mer_test", "secret-of-the-live")
 
-    responses = [await api.client.post(PAYMENTS, json=NEW_PAYMENT, headers=KEY | keys) for keys in ({}, other, live)]
+    order = {"amount": 50_000, "currency": "INR"}
+    responses = [await api.client.post(ORDERS, json=order, headers=KEY | keys) for keys in ({}, other, live)]
     endpoint = await api.client.post(ENDPOINTS, json={"url": "https://shop.example"}, headers=KEY)
 
     assert len({expect(201, response)["id"] for response in responses}) == 3

@@ -17,10 +17,15 @@ WITH_TOKEN: list[dict[str, list[str]]] = [{"ApiKey": [], "ClientToken": []}]
 OPEN: list[dict[str, list[str]]] = []
 # Every route with its success, the model of its answer, and who may call it.
 ROUTES = {
+    "POST /api/v1/orders": (201, "OrderBody", MERCHANT),
+    "GET /api/v1/orders": (200, "OrderPage", MERCHANT),
+    "GET /api/v1/orders/{order_id}": (200, "OrderBody", MERCHANT),
     "POST /api/v1/payments": (201, "PaymentBody", MERCHANT),
     "GET /api/v1/payments": (200, "PaymentPage", MERCHANT),
     "GET /api/v1/payments/{payment_id}": (200, "PaymentBody", MERCHANT),
     "POST /api/v1/payments/{payment_id}/capture": (200, "PaymentBody", MERCHANT),
+    "POST /api/v1/payments/{payment_id}/cancel": (200, "PaymentBody", MERCHANT),
+    "GET /api/v1/payments/{payment_id}/timeline": (200, "TimelineBody", MERCHANT),
     "POST /api/v1/payments/{payment_id}/refunds": (201, "RefundBody", MERCHANT),
     "GET /api/v1/payments/{payment_id}/refunds": (200, "RefundPage", MERCHANT),
     "GET /api/v1/refunds": (200, "RefundPage", MERCHANT),
@@ -30,6 +35,11 @@ ROUTES = {
     "GET /api/v1/webhook-endpoints/{endpoint_id}": (200, "EndpointBody", MERCHANT),
     "DELETE /api/v1/webhook-endpoints/{endpoint_id}": (204, None, MERCHANT),
     "GET /api/v1/webhook-deliveries": (200, "DeliveryPage", MERCHANT),
+    "GET /api/v1/events": (200, "EventPage", MERCHANT),
+    "GET /api/v1/events/{event_id}": (200, "EventBody", MERCHANT),
+    "GET /api/v1/balance": (200, "BalanceBody", MERCHANT),
+    "GET /api/v1/ledger/entries": (200, "LedgerEntryPage", MERCHANT),
+    "GET /api/v1/idempotency/{key}": (200, "KeyUsePage", MERCHANT),
     "GET /api/v1/checkout/orders/{order_id}": (200, "CheckoutOrderBody", PUBLISHABLE),
     "POST /api/v1/checkout/payments": (201, "CreatedCheckoutPaymentBody", PUBLISHABLE),
     "GET /api/v1/checkout/payments/{payment_id}": (200, "CheckoutPaymentBody", WITH_TOKEN),

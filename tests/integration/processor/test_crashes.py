@@ -30,7 +30,7 @@ from gateway_common.settings import normalize_database_url
 from gateway_processor.payments import Claimed, PaymentProcessor
 from gateway_processor.providers.base import Approved
 
-OPERATIONS = list(Operation)
+OPERATIONS = [Operation.AUTHORIZE, Operation.CAPTURE, Operation.VOID, Operation.REFUND]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,9 @@ class Stage:
             return payment_id
         processor = new_processor(self.database, self.ringer, worker_id="wrk_before")
         await work_off(processor, self.database, payment_id)
+        if operation is Operation.VOID:
+            await self.merchant.cancel(payment_id)
+            return payment_id
         await self.merchant.capture(payment_id)
         if operation is Operation.REFUND:
             await work_off(processor, self.database, payment_id)
@@ -58,6 +61,7 @@ class Stage:
         """All that counts in the end, without ids, times and attempts."""
         payment = await read_payment(self.database, payment_id)
         lease = await read_lease(self.database, payment_id)
+        due_in_seconds = lease["due_in_seconds"]
         return {
             "status": payment.status,
             "capture": (payment.capture_status, payment.capture_number, payment.amount_captured_minor),
@@ -65,7 +69,7 @@ class Stage:
             "refunds": await read_refunds(self.database, payment_id),
             "version": payment.version,
             "tries": payment.operation_attempt,
-            "held": (lease["worker_id"], lease["due_in_seconds"]),
+            "held": (lease["worker_id"], None if due_in_seconds is None else round(due_in_seconds, -2)),
             "events": await read_event_types(self.database, payment_id),
             "simulator": await read_simulator_requests(self.database, payment_id),
         }

@@ -9,12 +9,13 @@ from tests.support.examples import NOW, example_payment, example_refund
 
 from gateway_common.events.model import Event, EventType
 from gateway_common.payments import model
-from gateway_common.payments.model import CaptureMethod, CaptureStatus, Operation, Payment, PaymentStatus
+from gateway_common.payments.model import CaptureMethod, CaptureStatus, Operation, Payment, PaymentStatus, VoidStatus
 from gateway_common.refunds.model import Refund, RefundStatus
-from gateway_processor.outcomes import STATUS_CHECK_SOONEST_SECONDS, Conclusion, conclude
+from gateway_processor.outcomes import STATUS_CHECK_SOONEST_SECONDS, Concluder, Conclusion
 from gateway_processor.providers.base import Approved, Declined, Outcome, Pending, Unknown
 
 LATER = NOW + timedelta(seconds=8)
+AUTHORIZATION_TTL = timedelta(days=7)
 NO = Declined("payment_declined", "The bank said no.")
 PROCESSING = example_payment(status=PaymentStatus.PROCESSING, version=2, attempt=1, operation_attempt=1)
 CAPTURING = example_payment(
@@ -36,17 +37,21 @@ REFUNDING = example_payment(
     attempt=3,
     operation_attempt=1,
 )
+VOIDING = example_payment(
+    status=PaymentStatus.CANCELLED, void_status=VoidStatus.PENDING, version=4, attempt=2, operation_attempt=1
+)
 REFUND = example_refund(status=RefundStatus.PROCESSING, version=2)
 STATES: dict[Operation, tuple[Payment, Refund | None]] = {
     Operation.AUTHORIZE: (PROCESSING, None),
     Operation.CAPTURE: (CAPTURING, None),
+    Operation.VOID: (VOIDING, None),
     Operation.REFUND: (REFUNDING, REFUND),
 }
 
 
 def concluded(operation: Operation, outcome: Outcome, payment: Payment | None = None) -> Conclusion:
     example, refund = STATES[operation]
-    return conclude(payment or example, operation, refund, outcome, LATER)
+    return Concluder(AUTHORIZATION_TTL).conclude(payment or example, operation, refund, outcome, LATER)
 
 
 def types(events: tuple[Event, ...]) -> list[EventType]:
@@ -58,14 +63,14 @@ def told(event: Event, noun: str) -> dict[str, object]:
     return snapshot
 
 
-def test_an_approved_authorization_is_success_and_rests() -> None:
+def test_an_approved_authorization_is_success_and_rests_until_it_expires() -> None:
     conclusion = concluded(Operation.AUTHORIZE, Approved())
 
     payment = conclusion.payment
     assert (payment.status, payment.capture_status, payment.captured) == (PaymentStatus.SUCCESS, None, False)
     assert (payment.version, payment.updated_at, payment.operation_attempt) == (3, LATER, 0)
     assert types(conclusion.events) == [EventType.PAYMENT_SUCCESS]
-    assert conclusion.due_in_seconds is None
+    assert conclusion.due_in_seconds == AUTHORIZATION_TTL.total_seconds()
 
 
 def test_with_automatic_capture_an_approval_decides_the_capture_and_is_due_at_once() -> None:
@@ -154,10 +159,10 @@ def test_the_next_refund_is_due_when_one_has_ended_either_way(outcome: Outcome) 
 
 def test_a_refund_outcome_without_a_refund_is_a_bug_that_is_not_passed_over() -> None:
     with pytest.raises(ValueError, match="none is open"):
-        conclude(REFUNDING, Operation.REFUND, None, Approved(), LATER)
+        Concluder(AUTHORIZATION_TTL).conclude(REFUNDING, Operation.REFUND, None, Approved(), LATER)
 
 
-@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("operation", list(STATES))
 @pytest.mark.parametrize("outcome", [Approved(), NO])
 def test_an_event_tells_of_its_object_as_it_is_after_the_change(operation: Operation, outcome: Outcome) -> None:
     conclusion = concluded(operation, outcome)
@@ -168,12 +173,13 @@ def test_an_event_tells_of_its_object_as_it_is_after_the_change(operation: Opera
     for event in conclusion.refund_events:
         assert conclusion.refund is not None
         assert told(event, "refund")["status"] == conclusion.refund.status
-    assert len(conclusion.events) + len(conclusion.refund_events) == 1
+    # Giving an authorization back is told when it is decided, not when the provider has done it.
+    assert len(conclusion.events) + len(conclusion.refund_events) == (operation is not Operation.VOID)
     assert conclusion.payment.version == STATES[operation][0].version + 1
     assert conclusion.payment.operation_attempt == 0, "the next operation begins with its first try"
 
 
-@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("operation", list(STATES))
 @pytest.mark.parametrize("outcome", [Unknown("no answer"), Pending(), Pending(7.5), Pending(0.0)])
 def test_without_evidence_nothing_moves(operation: Operation, outcome: Outcome) -> None:
     payment, refund = STATES[operation]

@@ -58,6 +58,11 @@ class Keyring:
             for key in self._keys
         )
 
+    @property
+    def key_id(self) -> str:
+        """The id of the master key that seals now."""
+        return self._keys[0].key_id.hex()
+
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """Encrypt with AES-256-GCM. `context` names table, row and column, so that no value fits another row."""
         key = self._keys[0]

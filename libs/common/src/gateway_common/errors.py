@@ -2,7 +2,7 @@
 
 GatewayError
 ├── InvalidRequestError 400          ├── ConflictError 409
-├── UnauthenticatedError 401         │   ├── PaymentStateError
+├── UnauthenticatedError 401         │   ├── PaymentStateError, OrderStateError, NoProviderError
 ├── ForbiddenError 403               │   └── IdempotencyInProgressError
 ├── NotFoundError 404                ├── UnprocessableError 422
 ├── PayloadTooLargeError 413         │   └── IdempotencyKeyReuseError
@@ -55,6 +55,16 @@ class ConflictError(GatewayError):
 
 class PaymentStateError(ConflictError):
     code = "payment_state_conflict"
+
+
+class OrderStateError(ConflictError):
+    code = "order_state_conflict"
+
+
+class NoProviderError(ConflictError):
+    """No payment provider serves this mode and method."""
+
+    code = "no_provider"
 
 
 class IdempotencyInProgressError(ConflictError):

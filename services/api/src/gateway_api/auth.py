@@ -30,6 +30,7 @@ class Caller:
     merchant_id: str
     merchant_name: str
     livemode: bool
+    fee_basis_points: int = 0
 
 
 class Authenticator:

@@ -121,6 +121,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 def explain(problem: dict[str, Any], location: Sequence[str]) -> tuple[str, str | None]:
     """Pydantic's finding as a sentence for whoever wrote the request, and the field it is about."""
     kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "payment_method" and isinstance(problem["input"], dict):
+        return problem["msg"], "method"
+    # What stands in angle brackets says which of several bodies it was, and is no field.
+    location = [part for part in location if not part.startswith("<")]
     if not location:
         return _ABOUT_THE_BODY.get(kind, "The body must be a JSON object."), None
     if kind == "string_pattern_mismatch":

@@ -12,8 +12,14 @@ from gateway_common.clock import Clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Connection, Database
 from gateway_common.errors import IdempotencyKeyReuseError
-from gateway_common.idempotency.model import IdempotencyScope, StoredAnswer, in_progress, parse_idempotency_key
-from gateway_common.idempotency.store import find_answer, insert_answer, lock_key
+from gateway_common.idempotency.model import IdempotencyScope, KeyUse, StoredAnswer, in_progress, parse_idempotency_key
+from gateway_common.idempotency.store import (
+    count_replay,
+    find_answer,
+    insert_answer,
+    list_key_uses,
+    lock_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,7 @@ class Attempt:
 
     scope: IdempotencyScope
     content: bytes
+    request_id: str
 
 
 def attempt_of(request: Request, caller: Caller, body: RequestBody) -> Attempt | None:
@@ -34,7 +41,8 @@ def attempt_of(request: Request, caller: Caller, body: RequestBody) -> Attempt |
         return None
     route = f"{request.method} {request.scope['route'].path}"
     scope = IdempotencyScope(merchant_id=caller.merchant_id, livemode=caller.livemode, route=route, key=key)
-    return Attempt(scope, request.scope["path"].encode() + b"\n" + body.model_dump_json().encode())
+    content = request.scope["path"].encode() + b"\n" + body.content()
+    return Attempt(scope, content, request.scope["state"]["request_id"])
 
 
 class Idempotency:
@@ -54,6 +62,8 @@ class Idempotency:
             status=given.status,
             body=body,
             created_at=self._clock(),
+            request_id=attempt.request_id,
+            sealed=sealed,
         )
 
     async def run(
@@ -75,23 +85,33 @@ class Idempotency:
                 raise in_progress()
             stored = await find_answer(connection, attempt.scope)
             if stored is not None:
-                return self._replay(attempt, stored, sealed=sealed)
+                given = self._replay(attempt, stored)
+                await count_replay(connection, attempt.scope, self._clock())
+                return given
             given = await act(connection)
             await insert_answer(connection, self.keep(attempt, given, sealed=sealed))
             return given
 
-    async def replay(self, attempt: Attempt) -> Answer:
-        """The answer that is known to be stored under this key."""
+    async def find(self, attempt: Attempt) -> Answer | None:
+        """The answer that is stored under this key, if there is one."""
         async with self._database.statement() as connection:
             stored = await find_answer(connection, attempt.scope)
-        if stored is None:
-            raise in_progress()
-        return self._replay(attempt, stored, sealed=False)
+            if stored is None:
+                return None
+            given = self._replay(attempt, stored)
+            await count_replay(connection, attempt.scope, self._clock())
+        return given
 
-    def _replay(self, attempt: Attempt, stored: StoredAnswer, *, sealed: bool) -> Answer:
+    async def list_uses(self, caller: Caller, key: str, routes: list[str]) -> list[KeyUse]:
+        async with self._database.statement() as connection:
+            return await list_key_uses(
+                connection, key, merchant_id=caller.merchant_id, livemode=caller.livemode, routes=routes
+            )
+
+    def _replay(self, attempt: Attempt, stored: StoredAnswer) -> Answer:
         if not self._keyring.verify_fingerprint(attempt.content, stored.fingerprint):
             raise IdempotencyKeyReuseError("This Idempotency-Key was used before, with another request.")
-        if sealed:
+        if stored.sealed:
             stored = replace(stored, body=self._keyring.unseal(stored.body, context=_context(attempt.scope)))
         return Answer(stored.status, stored.body, replayed=True)
 

@@ -11,15 +11,21 @@ from gateway_api.auth import Authenticator
 from gateway_api.checkout.routes import checkout_routes
 from gateway_api.checkout.service import CheckoutService
 from gateway_api.errors import install_error_handlers
+from gateway_api.events.routes import event_routes
 from gateway_api.idempotency import Idempotency
+from gateway_api.idempotency_keys.routes import idempotency_routes
 from gateway_api.jobs.routes import job_routes
+from gateway_api.ledger.routes import ledger_routes
 from gateway_api.middleware import CheckoutCors, RequestContext
 from gateway_api.openapi import ERRORS, DescribedApp
+from gateway_api.orders.routes import order_routes
+from gateway_api.orders.service import OrderService
 from gateway_api.payments.routes import payment_routes
 from gateway_api.payments.service import PaymentService
 from gateway_api.refunds.routes import refund_routes
 from gateway_api.refunds.service import RefundService
 from gateway_api.settings import ApiSettings
+from gateway_api.timeline.routes import timeline_routes
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.clock import system_clock
@@ -80,12 +86,17 @@ async def main() -> None:
     keyring = Keyring(settings.gateway_master_key.get_secret_value())
     authenticator = Authenticator(database, keyring, system_clock)
     idempotency = Idempotency(database, keyring, system_clock)
-    payments = PaymentService(database, idempotency, ringer, system_clock)
+    payments = PaymentService(database, idempotency, ringer, keyring, system_clock)
     routers = [
+        order_routes(OrderService(database, idempotency, system_clock), authenticator),
         payment_routes(payments, authenticator),
+        timeline_routes(database, authenticator),
         refund_routes(RefundService(database, idempotency, ringer, system_clock), authenticator),
         webhook_routes(WebhookService(database, idempotency, keyring, system_clock), authenticator),
-        checkout_routes(CheckoutService(payments, keyring, system_clock), authenticator),
+        event_routes(database, authenticator),
+        ledger_routes(database, authenticator),
+        idempotency_routes(idempotency, authenticator),
+        checkout_routes(CheckoutService(database, payments, keyring, system_clock), authenticator),
     ]
     if settings.test_mode:
         routers.append(job_routes(database, bells))

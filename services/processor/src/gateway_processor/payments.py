@@ -4,29 +4,50 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from gateway_common.clock import Clock
+from gateway_common.crypto import Keyring, SealBrokenError
 from gateway_common.db.database import Database, DatabaseUnavailableError
 from gateway_common.db.gather import Gatherer
 from gateway_common.events.model import EventType
-from gateway_common.events.store import insert_events
 from gateway_common.logs import get_logger
 from gateway_common.payments import model
-from gateway_common.payments.model import Operation, Payment, PaymentStatus, next_operation, provider_key
-from gateway_common.payments.queue_store import Saved, claim_payments, record_payments
-from gateway_common.payments.store import PaymentChange, find_payments
+from gateway_common.payments.cards import Card, parse_card, seal_context
+from gateway_common.payments.model import (
+    SIMULATOR,
+    Operation,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    ProviderAnswer,
+    next_operation,
+    provider_key,
+)
+from gateway_common.payments.queue_store import Saved, claim_payments
+from gateway_common.payments.store import PaymentChange, find_payments, find_sealed_card
 from gateway_common.queue.ringer import Ringer
 from gateway_common.refunds import model as refunds
 from gateway_common.refunds.model import Refund, RefundStatus
 from gateway_common.refunds.store import list_open_refunds, save_refund
 from gateway_common.telemetry import JOB_SECONDS, JOBS, trace_id
-from gateway_processor.outcomes import Conclusion, conclude, fail_refund, payment_event, refund_event
-from gateway_processor.providers.base import Declined, Missing, Outcome, Provider, ProviderRequest, Unknown
+from gateway_processor.outcomes import Concluder, conclude_expiry, payment_event
+from gateway_processor.providers.base import (
+    Approved,
+    Declined,
+    Missing,
+    Outcome,
+    Pending,
+    Provider,
+    ProviderRequest,
+    Unknown,
+)
+from gateway_processor.records import Recorder
 
 _RECORD_PAUSE_SECONDS: Final = 0.2
 _RECORD_PAUSE_LONGEST_SECONDS: Final = 2.0
-_CAPTURE_FAILED: Final = Declined("capture_failed", "The payment's capture failed, so there is nothing to refund.")
+_CARD_UNREADABLE: Final = Declined("card_unreadable", "The card could not be read any more. Nothing was charged.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +56,14 @@ class Claimed:
 
     payment: Payment
     operation: Operation
-    refund: Refund | None
+    at: datetime
+    refund: Refund | None = None
+    card: Card | None = None
+
+    @property
+    def lacks_card(self) -> bool:
+        """Whether it is a card payment whose card can't be read: there is nothing to ask a provider with."""
+        return self.payment.method == PaymentMethod.CARD and self.card is None
 
     @property
     def is_first_try(self) -> bool:
@@ -50,8 +78,10 @@ class PaymentProcessor:
         database: Database,
         provider: Provider,
         ringer: Ringer,
+        keyring: Keyring,
         *,
         worker_id: str,
+        concluder: Concluder,
         provider_timeout_seconds: float,
         record_for_seconds: float,
         clock: Clock,
@@ -59,13 +89,15 @@ class PaymentProcessor:
         self._database = database
         self._provider = provider
         self._ringer = ringer
+        self._keyring = keyring
+        self._concluder = concluder
         self._worker_id = worker_id
         self._provider_timeout_seconds = provider_timeout_seconds
         self._record_for_seconds = record_for_seconds
         self._clock = clock
         self._reads = Gatherer(self._read_batch)
         self._claims = Gatherer(self._claim_batch)
-        self._records = Gatherer(self._record_batch)
+        self._recorder = Recorder(database, ringer, clock)
         self._log = get_logger()
 
     async def process(self, payment_id: str) -> None:
@@ -96,6 +128,9 @@ class PaymentProcessor:
         operation = next_operation(payment) if payment else None
         if payment is None or operation is None:
             return None
+        if operation is Operation.EXPIRE:
+            await self._expire(payment)
+            return None
         now = self._clock()
         after = replace(payment, attempt=payment.attempt + 1, operation_attempt=payment.operation_attempt + 1)
         if payment.status is PaymentStatus.PENDING:
@@ -103,43 +138,69 @@ class PaymentProcessor:
         events = () if after.version == payment.version else (payment_event(EventType.PAYMENT_PROCESSING, after, now),)
         change = PaymentChange(before=payment, after=after, events=events, worker_id=self._worker_id)
         if operation is Operation.REFUND:
-            return await self._claim_refund(change)
+            return await self._claim_refund(change, now)
         saved = await self._claims.submit(change)
-        self._ring(saved)
-        return Claimed(payment=after, operation=operation, refund=None) if saved.applied else None
+        if saved.deliveries:
+            self._ringer.ring_webhooks()
+        if not saved.applied:
+            return None
+        card = await self._open_card(after) if operation is Operation.AUTHORIZE else None
+        return Claimed(payment=after, operation=operation, at=now, card=card)
 
-    async def _claim_refund(self, change: PaymentChange) -> Claimed | None:
+    async def _expire(self, payment: Payment) -> None:
+        """End an authorization that ran out. No provider is asked, so no lease is needed: the version guards it."""
+        if await self._recorder.save(payment, conclude_expiry(payment, self._clock()), None):
+            JOBS.labels(Operation.EXPIRE, "recorded").inc()
+
+    async def _open_card(self, payment: Payment) -> Card | None:
+        if payment.method != PaymentMethod.CARD:
+            return None
+        async with self._database.statement() as connection:
+            sealed = await find_sealed_card(connection, payment.id)
+        try:
+            return (
+                None if sealed is None else parse_card(self._keyring.unseal(sealed, context=seal_context(payment.id)))
+            )
+        except SealBrokenError as error:
+            self._log.error("card.unreadable", payment_id=payment.id, error=str(error))
+            return None
+
+    async def _claim_refund(self, change: PaymentChange, now: datetime) -> Claimed | None:
         async with self._database.transaction() as connection:
             [saved] = await claim_payments(connection, [change])
             if not saved.applied:
                 return None
             refund = (await list_open_refunds(connection, change.after.id))[0]
             if refund.status is RefundStatus.PENDING:
-                refund = refunds.move(refund, RefundStatus.PROCESSING, self._clock())
+                refund = refunds.move(refund, RefundStatus.PROCESSING, now)
                 await save_refund(connection, refund)
-        return Claimed(payment=change.after, operation=Operation.REFUND, refund=refund)
+        return Claimed(payment=change.after, operation=Operation.REFUND, at=now, refund=refund)
 
     async def call(self, claimed: Claimed) -> Outcome:
         """Ask the provider, with no transaction open. Who takes over asks for the status before trying again."""
-        request = _request(claimed)
         try:
             async with asyncio.timeout(self._provider_timeout_seconds):
-                if not claimed.is_first_try:
-                    found = await self._provider.status(request.key)
-                    if not isinstance(found, Missing):
-                        return found
-                match claimed.operation:
-                    case Operation.AUTHORIZE:
-                        return await self._provider.authorize(request)
-                    case Operation.CAPTURE:
-                        return await self._provider.capture(request)
-                    case Operation.REFUND:
-                        return await self._provider.refund(request)
+                return await self._ask(claimed, _request(claimed))
         except TimeoutError:
             return Unknown(f"no answer within {self._provider_timeout_seconds:g} s")
         except Exception as error:  # noqa: BLE001 -- whatever broke, the provider may have done it: unknown is not failed.
             self._log.warning("provider.broken", payment_id=claimed.payment.id, error=repr(error))
             return Unknown(type(error).__name__)
+
+    async def _ask(self, claimed: Claimed, request: ProviderRequest) -> Outcome:
+        if not claimed.is_first_try:
+            found = await self._provider.status(request.key)
+            if not isinstance(found, Missing):
+                return found
+        if claimed.operation is Operation.AUTHORIZE and claimed.lacks_card:
+            return _CARD_UNREADABLE
+        calls = {
+            Operation.AUTHORIZE: self._provider.authorize,
+            Operation.CAPTURE: self._provider.capture,
+            Operation.VOID: self._provider.void,
+            Operation.REFUND: self._provider.refund,
+        }
+        return await calls[claimed.operation](request)
 
     async def record(self, claimed: Claimed, outcome: Outcome) -> bool:
         """Write what follows from the outcome and give the lease back; False if that is no longer ours to do.
@@ -152,8 +213,9 @@ class PaymentProcessor:
         pause = _RECORD_PAUSE_SECONDS
         while True:
             try:
-                conclusion = conclude(payment, claimed.operation, claimed.refund, outcome, self._clock())
-                if await self._save(payment, conclusion):
+                now = self._clock()
+                conclusion = self._concluder.conclude(payment, claimed.operation, claimed.refund, outcome, now)
+                if await self._recorder.save(payment, conclusion, _answer(claimed, outcome, now)):
                     return True
                 found = await self._reads.submit(payment.id)
                 if found is None or not _is_still_at(found, payment):
@@ -166,43 +228,6 @@ class PaymentProcessor:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RECORD_PAUSE_LONGEST_SECONDS)
 
-    async def _save(self, before: Payment, conclusion: Conclusion) -> bool:
-        after = conclusion.payment
-        change = PaymentChange(
-            before=before, after=after, events=conclusion.events, due_in_seconds=conclusion.due_in_seconds
-        )
-        capture_failed = before.captured and not after.captured
-        if conclusion.refund is not None or (capture_failed and before.has_open_refund):
-            saved = await self._save_with_refunds(change, conclusion)
-        else:
-            saved = await self._records.submit(change)
-        self._ring(saved)
-        if saved.applied and conclusion.due_in_seconds == 0:
-            self._ringer.ring_payment(after.id, after.traceparent)
-        return saved.applied
-
-    async def _save_with_refunds(self, change: PaymentChange, conclusion: Conclusion) -> Saved:
-        """The payment and its refunds in one transaction: a refund that waited for a failed capture fails with it."""
-        now = self._clock()
-        events = list(conclusion.refund_events)
-        async with self._database.transaction() as connection:
-            [saved] = await record_payments(connection, [change])
-            if not saved.applied:
-                return saved
-            if conclusion.refund is not None:
-                await save_refund(connection, conclusion.refund)
-            else:
-                for refund in await list_open_refunds(connection, change.after.id):
-                    failed = fail_refund(refund, now, _CAPTURE_FAILED)
-                    await save_refund(connection, failed)
-                    events.append(refund_event(EventType.REFUND_FAILED, failed, now, change.after.traceparent))
-            deliveries = await insert_events(connection, events) if events else 0
-        return Saved(applied=True, deliveries=saved.deliveries + deliveries)
-
-    def _ring(self, saved: Saved) -> None:
-        if saved.deliveries:
-            self._ringer.ring_webhooks()
-
     async def _read_batch(self, payment_ids: Sequence[str]) -> list[Payment | None]:
         async with self._database.statement() as connection:
             found = await find_payments(connection, payment_ids)
@@ -211,10 +236,6 @@ class PaymentProcessor:
     async def _claim_batch(self, changes: Sequence[PaymentChange]) -> list[Saved]:
         async with self._database.statement() as connection:
             return await claim_payments(connection, changes)
-
-    async def _record_batch(self, changes: Sequence[PaymentChange]) -> list[Saved]:
-        async with self._database.statement() as connection:
-            return await record_payments(connection, changes)
 
 
 def _is_still_at(found: Payment, claimed: Payment) -> bool:
@@ -235,5 +256,35 @@ def _request(claimed: Claimed) -> ProviderRequest:
     else:
         key, amount_minor = provider_key(payment, claimed.operation), payment.amount_minor
     return ProviderRequest(
-        key=key, payment_id=payment.id, amount_minor=amount_minor, currency=payment.currency, vpa=payment.vpa
+        key=key,
+        payment_id=payment.id,
+        amount_minor=amount_minor,
+        currency=payment.currency,
+        livemode=payment.livemode,
+        vpa=payment.vpa,
+        card=claimed.card,
+    )
+
+
+def _answer(claimed: Claimed, outcome: Outcome, now: datetime) -> ProviderAnswer:
+    """The outcome as the timeline tells it."""
+    code, message = None, None
+    match outcome:
+        case Declined(declined_code, declined_message):
+            code, message = declined_code, declined_message
+        case Unknown(reason):
+            message = reason
+        case Approved() | Pending():
+            pass
+    return ProviderAnswer(
+        payment_id=claimed.payment.id,
+        attempt=claimed.payment.attempt,
+        refund_id=claimed.refund.id if claimed.refund else None,
+        provider=SIMULATOR,
+        operation=claimed.operation,
+        outcome=type(outcome).__name__.lower(),
+        code=code,
+        message=message,
+        asked_at=claimed.at,
+        answered_at=now,
     )

@@ -1,5 +1,6 @@
 """The processor's settings, from the environment."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -15,6 +16,8 @@ class ProcessorSettings(ProcessSettings, StoreSettings, WorkerSettings):
     processing_delay_max_ms: Annotated[int, Field(ge=0)] = 10_000
     simulator_success_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
     simulator_seed: str = "gateway"
+    authorization_ttl: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=90))] = timedelta(days=7)
+    """How long an authorized payment may wait for its capture: whole seconds, or ISO 8601 such as P7D."""
 
     @property
     def provider_timeout_seconds(self) -> float:

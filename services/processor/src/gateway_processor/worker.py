@@ -3,6 +3,7 @@
 from taskiq.receiver import Receiver
 
 from gateway_common.clock import system_clock
+from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.db.schema import schema_check
 from gateway_common.ids import WORKER, new_id
@@ -14,6 +15,7 @@ from gateway_common.queue.ringer import TIMEOUT_SECONDS, Ringer
 from gateway_common.serving import Health
 from gateway_common.simulator.model import SimulatorPlan
 from gateway_common.workers.lifecycle import Loop, Worker, run_worker
+from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.simulator import Simulator
 from gateway_processor.settings import ProcessorSettings
@@ -50,7 +52,9 @@ async def main() -> None:
         database,
         Simulator(database, plan),
         ringer,
+        Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
+        concluder=Concluder(settings.authorization_ttl),
         provider_timeout_seconds=settings.provider_timeout_seconds,
         record_for_seconds=settings.lease_limit_seconds,
         clock=system_clock,

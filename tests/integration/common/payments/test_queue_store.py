@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from tests.support.examples import NOW
@@ -50,7 +51,7 @@ def claim_of(payment: Payment, worker_id: str = "wrk_1") -> PaymentChange:
 
 def approval_of(payment: Payment) -> PaymentChange:
     """The change that ends an authorization."""
-    after = model.authorize(payment, NOW)
+    after = model.authorize(payment, NOW, authorization_ttl=timedelta(days=7))
     return PaymentChange(before=payment, after=after, events=(created_event(after, EventType.PAYMENT_SUCCESS),))
 
 

@@ -12,7 +12,8 @@ from gateway_common.db.gather import Gatherer
 from gateway_common.errors import NotFoundError
 from gateway_common.idempotency.model import IdempotencyScope, StoredAnswer
 from gateway_common.ids import PAYMENT, new_id
-from gateway_common.payments.store import Inserted, Insertion, NewPayment, get_payment, insert_payments, list_payments
+from gateway_common.payments.create_store import Inserted, Insertion, NewPayment, insert_payments
+from gateway_common.payments.store import get_payment, list_payments
 
 ROUTE = "POST /api/v1/payments"
 
@@ -23,7 +24,12 @@ def new_payment(key: str | None = None, *, merchant_id: str = "mer_test", **chan
     if key is not None:
         scope = IdempotencyScope(merchant_id=merchant_id, livemode=False, route=ROUTE, key=key)
         answer = StoredAnswer(
-            scope=scope, fingerprint=b"\x01\xff", status=201, body=b'{"a":"\xe2\x82\xb9"}', created_at=NOW
+            scope=scope,
+            fingerprint=b"\x01\xff",
+            status=201,
+            body=b'{"a":"\xe2\x82\xb9"}',
+            created_at=NOW,
+            request_id="req_1",
         )
     return NewPayment(payment, created_event(payment), answer)
 

@@ -18,7 +18,9 @@ _numbers = count(1)
 
 def new_request(vpa: str = "test@upi", amount_minor: int = 50_000) -> ProviderRequest:
     key = f"pay_1:authorize:{next(_numbers)}"
-    return ProviderRequest(key=key, payment_id="pay_1", amount_minor=amount_minor, currency="INR", vpa=vpa)
+    return ProviderRequest(
+        key=key, payment_id="pay_1", amount_minor=amount_minor, currency="INR", livemode=False, vpa=vpa
+    )
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tests.support.examples import NOW, example_payment, example_refund
 
 from gateway_api.fields import METADATA_KEYS_MOST
-from gateway_api.payments.schemas import CreatePayment
+from gateway_api.payments.schemas import CreateUpiCollectPayment
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.payments.model import payment_snapshot
 from gateway_common.refunds.model import refund_snapshot
@@ -37,7 +37,7 @@ def event_of(metadata: dict[str, str], description: str | None) -> Event | None:
     """The event of a payment created with these values, None if the API refuses them."""
     request = {"amount": 10**12, "currency": "INR", "method": "upi", "vpa": "test@upi"}
     try:
-        wanted = CreatePayment(**request, metadata=metadata, description=description)
+        wanted = CreateUpiCollectPayment(**request, metadata=metadata, description=description)
     except ValidationError:
         return None
     payment = example_payment(amount_minor=wanted.amount, metadata=wanted.metadata, description=wanted.description)
@@ -122,5 +122,6 @@ def test_the_body_holds_the_whole_object_under_its_name(event_type: EventType, s
 def test_types_are_dotted_words_of_the_contract() -> None:
     assert {str(event_type) for event_type in EventType} == {
         "payment.created", "payment.processing", "payment.success", "payment.failed", "payment.captured",
-        "payment.capture_failed", "refund.created", "refund.processed", "refund.failed",
+        "payment.capture_failed", "payment.cancelled", "payment.expired", "payment.late_success", "order.paid",
+        "refund.created", "refund.processed", "refund.failed",
     }  # fmt: skip

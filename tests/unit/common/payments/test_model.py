@@ -21,6 +21,7 @@ from gateway_common.payments.model import (
     decline,
     fail_capture,
     move,
+    next_due_seconds,
     next_operation,
     payment_snapshot,
     provider_key,
@@ -79,20 +80,28 @@ def test_only_a_payment_in_processing_can_be_declined(before: PaymentStatus) -> 
         decline(example_payment(status=before), LATER, code="payment_declined", message="No.")
 
 
-def test_a_manual_payment_is_authorized_and_rests() -> None:
+def test_a_manual_payment_is_authorized_and_rests_until_its_authorization_expires() -> None:
     payment = example_payment(status=PaymentStatus.PROCESSING, version=2, operation_attempt=3)
 
-    done = authorize(payment, LATER)
+    done = authorize(payment, LATER, authorization_ttl=timedelta(days=7))
 
-    assert done == replace(payment, status=PaymentStatus.SUCCESS, version=3, updated_at=LATER, operation_attempt=0)
+    assert done == replace(
+        payment,
+        status=PaymentStatus.SUCCESS,
+        version=3,
+        updated_at=LATER,
+        operation_attempt=0,
+        authorization_expires_at=LATER + timedelta(days=7),
+    )
     assert not done.captured
-    assert next_operation(done) is None
+    assert next_operation(done) is Operation.EXPIRE
+    assert next_due_seconds(done, LATER) == timedelta(days=7).total_seconds()
 
 
 def test_an_automatic_payment_is_captured_in_full_in_the_same_version() -> None:
     payment = example_payment(status=PaymentStatus.PROCESSING, version=2, capture_method=CaptureMethod.AUTOMATIC)
 
-    done = authorize(payment, LATER)
+    done = authorize(payment, LATER, authorization_ttl=timedelta(days=7))
 
     assert (done.version, done.captured, done.amount_captured_minor) == (3, True, 50_000)
     assert next_operation(done) is Operation.CAPTURE
@@ -219,6 +228,9 @@ def test_the_snapshot_shows_the_payment_object_of_the_contract_and_nothing_inter
         "method": "upi",
         "vpa": "test@upi",
         "upi": {"flow": "collect"},
+        "card": None,
+        "bank": None,
+        "wallet": None,
         "status": "success",
         "capture_method": "manual",
         "capture_status": "pending",

@@ -18,9 +18,13 @@ class EventType(StrEnum):
     PAYMENT_FAILED = "payment.failed"
     PAYMENT_CAPTURED = "payment.captured"
     PAYMENT_CAPTURE_FAILED = "payment.capture_failed"
+    PAYMENT_CANCELLED = "payment.cancelled"
+    PAYMENT_EXPIRED = "payment.expired"
+    PAYMENT_LATE_SUCCESS = "payment.late_success"
     REFUND_CREATED = "refund.created"
     REFUND_PROCESSED = "refund.processed"
     REFUND_FAILED = "refund.failed"
+    ORDER_PAID = "order.paid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,17 @@ class Event:
     body: bytes
     traceparent: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedEvent:
+    """An event as the merchant reads it: `sequence` counts the merchant's events of a mode, without a gap."""
+
+    id: str
+    livemode: bool
+    type: str
+    sequence: int
+    body: bytes
 
 
 def new_event(
@@ -65,3 +80,10 @@ def new_event(
         traceparent=traceparent,
         created_at=now,
     )
+
+
+def numbered_event_snapshot(event: NumberedEvent) -> dict[str, Any]:
+    """The event as the API shows it: what its webhook says, and its number."""
+    body: dict[str, Any] = orjson.loads(event.body)
+    data = body.pop("data")
+    return {**body, "object": "event", "sequence": event.sequence, "livemode": event.livemode, "data": data}

@@ -1,13 +1,18 @@
-"""Every SQL statement of events. An event is recorded with its deliveries, in the statement of its change."""
+"""Every SQL statement that records or reads events; sequence_store.py numbers them.
+
+An event is recorded with its deliveries, in the statement of its change.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, Select, select, text
 
 from gateway_common.db.database import Connection
-from gateway_common.events.model import Event
+from gateway_common.errors import NotFoundError
+from gateway_common.events.model import Event, NumberedEvent
+from gateway_common.events.tables import events
 
 # Put behind a CTE `new_event` that yields these columns; it then records the events and fans them out to the
 # endpoints that want them. A delivery's id follows from event and endpoint, so none can be recorded twice.
@@ -70,3 +75,47 @@ async def insert_events(connection: Connection, events: Sequence[Event]) -> int:
     rows = orjson.dumps([event_row(event) for event in events]).decode()
     deliveries: int = await connection.scalar(_INSERT_EVENTS, {"events": rows})
     return deliveries
+
+
+async def get_event(connection: Connection, event_id: str, *, merchant_id: str, livemode: bool) -> NumberedEvent:
+    """The merchant's event; NotFoundError, also in the moment before it has its number."""
+    row = (await connection.execute(_numbered(merchant_id, livemode).where(events.c.id == event_id))).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such event.")
+    return _event(row)
+
+
+async def list_events(
+    connection: Connection,
+    *,
+    merchant_id: str,
+    livemode: bool,
+    limit: int,
+    starting_after: str | None = None,
+) -> list[NumberedEvent]:
+    """At most `limit` events, the newest number first, those before the event `starting_after`."""
+    query = _numbered(merchant_id, livemode).order_by(events.c.sequence.desc()).limit(limit)
+    if starting_after is not None:
+        last = select(events.c.sequence).where(
+            events.c.id == starting_after, events.c.merchant_id == merchant_id, events.c.livemode == livemode
+        )
+        query = query.where(events.c.sequence < last.scalar_subquery())
+    return [_event(row) for row in await connection.execute(query)]
+
+
+async def list_events_after(
+    connection: Connection, sequence: int, *, merchant_id: str, livemode: bool, limit: int
+) -> list[NumberedEvent]:
+    """At most `limit` events behind this number, in order. Who reads on from the last one misses none."""
+    query = _numbered(merchant_id, livemode).where(events.c.sequence > sequence).order_by(events.c.sequence)
+    return [_event(row) for row in await connection.execute(query.limit(limit))]
+
+
+def _numbered(merchant_id: str, livemode: bool) -> Select[Any]:  # noqa: FBT001
+    return select(events.c.id, events.c.livemode, events.c.type, events.c.sequence, events.c.body).where(
+        events.c.merchant_id == merchant_id, events.c.livemode == livemode, events.c.sequence.is_not(None)
+    )
+
+
+def _event(row: Row[Any]) -> NumberedEvent:
+    return NumberedEvent(**row._asdict())

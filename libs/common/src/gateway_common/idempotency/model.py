@@ -2,11 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+import orjson
+
+from gateway_common.clock import format_time
 from gateway_common.errors import IdempotencyInProgressError, InvalidRequestError
 
-_KEY = re.compile(r"[\x21-\x7e]{8,255}")
+KEPT_FOR: Final = timedelta(days=30)
+"""How long an answer is given again."""
+_KEY: Final = re.compile(r"[\x21-\x7e]{8,255}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,40 @@ class StoredAnswer:
     status: int
     body: bytes
     created_at: datetime
+    request_id: str | None
+    sealed: bool = False
+    """Whether `body` is encrypted, because it holds a secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUse:
+    """One use of a key, as its owner may look it up: which request it answered, and how often again."""
+
+    key: str
+    route: str
+    status: int
+    body: bytes | None
+    """None if it holds a secret."""
+    request_id: str | None
+    replays: int
+    last_replayed_at: datetime | None
+    created_at: datetime
+
+
+def key_use_snapshot(use: KeyUse) -> dict[str, Any]:
+    """The use of a key as the API shows it. A secret that the answer held is not shown again."""
+    return {
+        "object": "idempotency_key",
+        "key": use.key,
+        "route": use.route,
+        "request_id": use.request_id,
+        "response_status": use.status,
+        "response_body": None if use.body is None else orjson.loads(use.body),
+        "replays": use.replays,
+        "last_replayed_at": None if use.last_replayed_at is None else format_time(use.last_replayed_at),
+        "created_at": format_time(use.created_at),
+        "expires_at": format_time(use.created_at + KEPT_FOR),
+    }
 
 
 def parse_idempotency_key(header: str | None) -> str | None:

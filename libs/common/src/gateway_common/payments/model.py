@@ -1,12 +1,13 @@
 """A payment's states and rules, without I/O. What the provider and the merchant may do to it is decided here."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from gateway_common.clock import format_time
-from gateway_common.errors import PaymentStateError, UnprocessableError
+from gateway_common.errors import NoProviderError, PaymentStateError, UnprocessableError
+from gateway_common.ledger.model import Posting, PostingKind, capture_lines, fee_of
 from gateway_common.money import format_amount
 
 
@@ -34,6 +35,10 @@ TRANSITIONS: Final[dict[PaymentStatus, frozenset[PaymentStatus]]] = {
 }
 
 
+UNDER_WAY: Final = frozenset({PaymentStatus.PENDING, PaymentStatus.PROCESSING})
+"""A card's number is kept, and an order takes no other payment, while its payment is one of these."""
+
+
 class CaptureMethod(StrEnum):
     MANUAL = "manual"
     AUTOMATIC = "automatic"
@@ -46,12 +51,33 @@ class CaptureStatus(StrEnum):
     FAILED = "failed"
 
 
+class VoidStatus(StrEnum):
+    """How far giving an authorization back has come."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """The provider did not void it. It lapses by itself; a person should look."""
+
+
+class PaymentMethod(StrEnum):
+    UPI = "upi"
+    CARD = "card"
+    NETBANKING = "netbanking"
+    WALLET = "wallet"
+
+
 class Operation(StrEnum):
-    """What a provider can be asked to do for a payment."""
+    """What is to be done for a payment. All but `expire` are asked of the provider."""
 
     AUTHORIZE = "authorize"
     CAPTURE = "capture"
+    VOID = "void"
     REFUND = "refund"
+    EXPIRE = "expire"
+
+
+SIMULATOR: Final = "simulator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +110,13 @@ class Payment:
     traceparent: str | None = None
     attempt: int = 0
     operation_attempt: int = 0
+    method_details: dict[str, Any] = field(default_factory=dict)
+    """What else the method says: a UPI flow, a bank, a wallet, the part of a card that may be shown."""
+    bound_order_id: str | None = None
+    """The order of ours that `order_id` names, if it names one."""
+    fee_basis_points: int = 0
+    void_status: VoidStatus | None = None
+    authorization_expires_at: datetime | None = None
 
     @property
     def captured(self) -> bool:
@@ -95,15 +128,46 @@ class Payment:
         return self.amount_refund_reserved_minor > self.amount_refunded_minor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAnswer:
+    """What a provider said under one lease: an answer, or that there was none."""
+
+    payment_id: str
+    attempt: int
+    refund_id: str | None
+    provider: str
+    operation: Operation
+    outcome: str
+    code: str | None
+    message: str | None
+    asked_at: datetime
+    answered_at: datetime
+
+
 def next_operation(payment: Payment) -> Operation | None:
     """What the provider is to be asked next, or None when the payment rests. One at a time, in this order."""
-    if payment.status in {PaymentStatus.PENDING, PaymentStatus.PROCESSING}:
+    if payment.status in UNDER_WAY:
         return Operation.AUTHORIZE
+    if payment.void_status is VoidStatus.PENDING:
+        return Operation.VOID
     if payment.status is not PaymentStatus.SUCCESS:
         return None
     if payment.capture_status is CaptureStatus.PENDING:
         return Operation.CAPTURE
-    return Operation.REFUND if payment.has_open_refund else None
+    if payment.has_open_refund:
+        return Operation.REFUND
+    return None if payment.captured or payment.authorization_expires_at is None else Operation.EXPIRE
+
+
+def next_due_seconds(payment: Payment, now: datetime) -> float | None:
+    """In how many seconds the payment needs a worker: 0 is now, None is not before somebody wants something of it."""
+    match next_operation(payment):
+        case None:
+            return None
+        case Operation.EXPIRE if payment.authorization_expires_at is not None:
+            return max(0.0, (payment.authorization_expires_at - now).total_seconds())
+        case _:
+            return 0.0
 
 
 def move(payment: Payment, status: PaymentStatus, now: datetime, **changes: Any) -> Payment:
@@ -118,9 +182,17 @@ def change(payment: Payment, now: datetime, **changes: Any) -> Payment:
     return replace(payment, version=payment.version + 1, updated_at=now, **changes)
 
 
-def authorize(payment: Payment, now: datetime) -> Payment:
+def authorize(payment: Payment, now: datetime, *, authorization_ttl: timedelta) -> Payment:
     """The provider said yes. With automatic capture the capture is decided in the same breath."""
-    authorized = move(payment, PaymentStatus.SUCCESS, now, error_code=None, error_message=None, operation_attempt=0)
+    authorized = move(
+        payment,
+        PaymentStatus.SUCCESS,
+        now,
+        error_code=None,
+        error_message=None,
+        operation_attempt=0,
+        authorization_expires_at=now + authorization_ttl,
+    )
     if payment.capture_method is CaptureMethod.AUTOMATIC:
         return _captured(authorized, payment.amount_minor)
     return authorized
@@ -144,6 +216,8 @@ def decide_capture(payment: Payment, amount_minor: int | None, now: datetime) ->
         raise PaymentStateError(f"The payment was captured before, with another amount ({taken}).")
     if payment.status is not PaymentStatus.SUCCESS:
         raise PaymentStateError(f"Only a payment that is success can be captured; this one is {payment.status}.")
+    if is_authorization_over(payment, now):
+        raise PaymentStateError("The payment is success, but its authorization has expired: it can't be captured.")
     if wanted > payment.amount_minor:
         limit = format_amount(payment.amount_minor, payment.currency)
         raise UnprocessableError(f"The amount is more than was authorized ({limit}).", param="amount")
@@ -180,6 +254,70 @@ def fail_capture(payment: Payment, now: datetime, *, code: str, message: str) ->
     )
 
 
+def post_capture(payment: Payment, now: datetime) -> Posting:
+    """What the ledger says of a completed capture."""
+    fee_minor = fee_of(payment.amount_captured_minor, payment.fee_basis_points)
+    return Posting(
+        transaction_id=f"{payment.id}:capture:{payment.capture_number}",
+        kind=PostingKind.CAPTURE,
+        merchant_id=payment.merchant_id,
+        livemode=payment.livemode,
+        currency=payment.currency,
+        payment_id=payment.id,
+        lines=capture_lines(payment.amount_captured_minor, fee_minor),
+        created_at=now,
+    )
+
+
+def decide_cancel(payment: Payment, now: datetime) -> Payment | None:
+    """The payment cancelled, or None if it was before. PaymentStateError if it is too late, or too early to know.
+
+    One that no processor has taken needs no provider; an authorization is given back by the processor.
+    """
+    if payment.status is PaymentStatus.CANCELLED:
+        return None
+    if payment.captured:
+        raise PaymentStateError(f"The payment is {payment.status} and captured: refund it instead.")
+    if payment.status is PaymentStatus.PROCESSING:
+        raise PaymentStateError("The payment is processing: whether it can be cancelled is known when that has ended.")
+    if PaymentStatus.CANCELLED not in TRANSITIONS[payment.status]:
+        raise PaymentStateError(f"A payment that is {payment.status} can't be cancelled.")
+    return _give_back(payment, PaymentStatus.CANCELLED, now)
+
+
+def is_authorization_over(payment: Payment, now: datetime) -> bool:
+    """Whether the time in which the payment may be captured has passed."""
+    return payment.authorization_expires_at is not None and now >= payment.authorization_expires_at
+
+
+def expire(payment: Payment, now: datetime) -> Payment:
+    """The authorization ran out uncaptured."""
+    if payment.captured:
+        raise PaymentStateError("A captured payment does not expire.")
+    return _give_back(payment, PaymentStatus.EXPIRED, now)
+
+
+def _give_back(payment: Payment, status: PaymentStatus, now: datetime) -> Payment:
+    void_status = VoidStatus.PENDING if payment.status is PaymentStatus.SUCCESS else None
+    return move(payment, status, now, void_status=void_status, operation_attempt=0)
+
+
+def complete_void(payment: Payment, now: datetime) -> Payment:
+    return change(payment, now, void_status=VoidStatus.COMPLETED, operation_attempt=0)
+
+
+def fail_void(payment: Payment, now: datetime) -> Payment:
+    """The provider kept the authorization. It lapses by itself, but a person should know."""
+    return change(payment, now, void_status=VoidStatus.FAILED, needs_attention=True, operation_attempt=0)
+
+
+def choose_provider(*, livemode: bool) -> str:
+    """The name of the provider that serves this mode; NoProviderError. The simulator never sees live money."""
+    if livemode:
+        raise NoProviderError("No payment provider serves live mode here: only the simulator is set up.")
+    return SIMULATOR
+
+
 def provider_key(payment: Payment, operation: Operation) -> str:
     """Our idempotency key for the provider: the same for every try of one decision, another for a new decision."""
     if operation is Operation.CAPTURE:
@@ -200,7 +338,7 @@ def payment_snapshot(payment: Payment) -> dict[str, Any]:
         "currency": payment.currency,
         "method": payment.method,
         "vpa": payment.vpa,
-        "upi": {"flow": "collect"},
+        **_shown_method(payment),
         "status": payment.status,
         "capture_method": payment.capture_method,
         "capture_status": payment.capture_status,
@@ -216,4 +354,14 @@ def payment_snapshot(payment: Payment) -> dict[str, Any]:
         "version": payment.version,
         "created_at": format_time(payment.created_at),
         "updated_at": format_time(payment.updated_at),
+    }
+
+
+def _shown_method(payment: Payment) -> dict[str, Any]:
+    details = payment.method_details
+    return {
+        "upi": details if payment.method == PaymentMethod.UPI else None,
+        "card": details if payment.method == PaymentMethod.CARD else None,
+        "bank": details.get("bank"),
+        "wallet": details.get("wallet"),
     }

@@ -29,6 +29,7 @@ _CLAIM = text(
     change_statement(
         lease="worker_id = input.worker_id, leased_at = now()",
         condition="payments.worker_id IS NULL AND payments.due_at <= now()",
+        is_claim=True,
     )
 )
 _RECORD = text(
@@ -73,7 +74,7 @@ FROM (
 
 async def claim_payments(connection: Connection, changes: Sequence[PaymentChange]) -> list[Saved]:
     """Take the leases of due payments that nobody holds, one statement for all of them."""
-    return await _save(connection, _CLAIM, changes)
+    return await _save(connection, _CLAIM, changes, is_claim=True)
 
 
 async def record_payments(connection: Connection, changes: Sequence[PaymentChange]) -> list[Saved]:
@@ -81,9 +82,11 @@ async def record_payments(connection: Connection, changes: Sequence[PaymentChang
     return await _save(connection, _RECORD, changes)
 
 
-async def _save(connection: Connection, statement: TextClause, changes: Sequence[PaymentChange]) -> list[Saved]:
+async def _save(
+    connection: Connection, statement: TextClause, changes: Sequence[PaymentChange], *, is_claim: bool = False
+) -> list[Saved]:
     chosen = _one_each(changes)
-    result = await connection.execute(statement, change_parameters(list(chosen.values())))
+    result = await connection.execute(statement, change_parameters(list(chosen.values()), is_claim=is_claim))
     deliveries = {row.id: row.deliveries for row in result}
     return [
         Saved(applied=True, deliveries=deliveries[change.after.id])

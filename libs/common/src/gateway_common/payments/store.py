@@ -1,8 +1,11 @@
-"""Every SQL statement of payments that reads one, or changes what it is. Leases and rings are in queue_store.py."""
+"""Every SQL statement of payments that reads one, or changes what it is.
+
+Leases and rings are in queue_store.py, the hot create in create_store.py.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -12,139 +15,22 @@ from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
 from gateway_common.events.model import Event
 from gateway_common.events.store import RECORD_EVENTS, event_row
-from gateway_common.idempotency.model import StoredAnswer
-from gateway_common.idempotency.store import LOCK_KEY
-from gateway_common.payments.model import CaptureMethod, CaptureStatus, Payment, PaymentStatus
-from gateway_common.payments.tables import payments
+from gateway_common.ids import PAYMENT, first_id
+from gateway_common.ledger.model import Posting
+from gateway_common.ledger.store import ENTRY_COLUMNS, RECORD_ENTRIES, entry_rows
+from gateway_common.payments.model import (
+    UNDER_WAY,
+    CaptureMethod,
+    CaptureStatus,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    ProviderAnswer,
+    VoidStatus,
+)
+from gateway_common.payments.tables import payment_cards, payments
 
 _COLUMNS: Final = [payments.c[field.name] for field in fields(Payment)]
-
-
-class Insertion(StrEnum):
-    """What became of a new payment."""
-
-    CREATED = "created"
-    KEY_IN_PROGRESS = "key_in_progress"
-    """Another transaction runs with the same Idempotency-Key."""
-    KEY_TAKEN = "key_taken"
-    """The Idempotency-Key has an answer already; read it in a statement of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewPayment:
-    """A payment to insert, with its event and, if the request had a key, the answer to keep."""
-
-    payment: Payment
-    event: Event
-    answer: StoredAnswer | None
-
-
-@dataclass(frozen=True, slots=True)
-class Inserted:
-    insertion: Insertion
-    deliveries: int
-    """How many webhook deliveries the whole batch brought; zero means nobody needs to be woken."""
-
-
-_INSERT = text(f"""
-WITH row AS MATERIALIZED (
-    SELECT row.*, row_number() OVER (PARTITION BY merchant_id, livemode, route, key ORDER BY id) AS turn
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
-        id text, merchant_id text, livemode boolean, order_id text, amount_minor bigint, currency text,
-        method text, vpa text, description text, metadata jsonb, capture_method text, traceparent text,
-        created_at timestamptz, event_id text, type text, body text,
-        route text, key text, fingerprint text, response_status smallint, response_body text
-    )
-),
-input AS MATERIALIZED (
-    SELECT row.*, CASE WHEN key IS NULL THEN true WHEN turn > 1 THEN false ELSE {LOCK_KEY.format("row.")} END AS locked
-    FROM row
-),
-answer AS (
-    INSERT INTO idempotency_keys (
-        merchant_id, livemode, route, key, fingerprint, response_status, response_body, created_at
-    )
-    SELECT
-        merchant_id, livemode, route, key, decode(fingerprint, 'hex'), response_status,
-        convert_to(response_body, 'UTF8'), created_at
-    FROM input
-    WHERE key IS NOT NULL AND locked
-    ON CONFLICT DO NOTHING
-    RETURNING merchant_id, livemode, route, key
-),
-created AS (
-    INSERT INTO payments (
-        id, merchant_id, livemode, order_id, amount_minor, currency, method, vpa, description, metadata,
-        capture_method, status, version, created_at, updated_at, traceparent, due_at, rung_at
-    )
-    SELECT
-        id, merchant_id, livemode, order_id, amount_minor, currency, method, vpa, description, metadata,
-        capture_method, 'pending', 1, created_at, created_at, traceparent, now(), now()
-    FROM input
-    WHERE key IS NULL OR (
-        locked AND (merchant_id, livemode, route, key) IN (SELECT merchant_id, livemode, route, key FROM answer)
-    )
-    RETURNING id
-),
-new_event AS (
-    SELECT event_id AS id, merchant_id, livemode, type, id AS object_id, body, traceparent, created_at
-    FROM input
-    WHERE id IN (SELECT id FROM created)
-),
-{RECORD_EVENTS}
-SELECT
-    input.id, input.locked, created.id IS NOT NULL AS created,
-    (SELECT count(*) FROM recorded_delivery) AS deliveries
-FROM input LEFT JOIN created ON created.id = input.id
-""")
-
-
-async def insert_payments(connection: Connection, batch: Sequence[NewPayment]) -> list[Inserted]:
-    """Insert payments with their events, deliveries and idempotency answers, as one statement.
-
-    It marks them as rung for: the caller rings right after, and the sweeper a second later if that got lost.
-    """
-    rows = orjson.dumps([_insert_row(new) for new in batch]).decode()
-    result = await connection.execute(_INSERT, {"rows": rows})
-    found = {row.id: row for row in result}
-    return [_inserted(found[new.payment.id]) for new in batch]
-
-
-def _inserted(row: Row[Any]) -> Inserted:
-    if row.created:
-        return Inserted(Insertion.CREATED, row.deliveries)
-    return Inserted(Insertion.KEY_TAKEN if row.locked else Insertion.KEY_IN_PROGRESS, row.deliveries)
-
-
-def _insert_row(new: NewPayment) -> dict[str, Any]:
-    payment, answer = new.payment, new.answer
-    row = {
-        "id": payment.id,
-        "merchant_id": payment.merchant_id,
-        "livemode": payment.livemode,
-        "order_id": payment.order_id,
-        "amount_minor": payment.amount_minor,
-        "currency": payment.currency,
-        "method": payment.method,
-        "vpa": payment.vpa,
-        "description": payment.description,
-        "metadata": payment.metadata,
-        "capture_method": payment.capture_method,
-        "traceparent": payment.traceparent,
-        "created_at": payment.created_at,
-        "event_id": new.event.id,
-        "type": new.event.type,
-        "body": new.event.body.decode(),
-    }
-    if answer is not None:
-        row |= {
-            "route": answer.scope.route,
-            "key": answer.scope.key,
-            "fingerprint": answer.fingerprint.hex(),
-            "response_status": answer.status,
-            "response_body": answer.body.decode(),
-        }
-    return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +43,10 @@ class PaymentChange:
     before: Payment
     after: Payment
     events: tuple[Event, ...] = ()
+    postings: tuple[Posting, ...] = ()
+    """What the ledger says of it. A claim books nothing."""
+    answer: ProviderAnswer | None = None
+    """What the provider said, if it was asked."""
     due_in_seconds: float | None = None
     """When the payment next needs a worker: 0 is now, None is never."""
     worker_id: str | None = None
@@ -168,11 +58,47 @@ id text, expected_version integer, expected_attempt integer, version integer, at
 operation_attempt integer, status text, error_code text, error_message text, capture_status text,
 capture_number integer, amount_captured_minor bigint, amount_refunded_minor bigint,
 amount_refund_reserved_minor bigint, needs_attention boolean, updated_at timestamptz,
-due_in_seconds double precision, worker_id text
+void_status text, authorization_expires_at timestamptz, due_in_seconds double precision, worker_id text
+"""
+_EVENTS: Final = f"""
+new_event AS (
+    SELECT event.*
+    FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS event (
+        id text, merchant_id text, livemode boolean, type text, object_id text, body text, traceparent text,
+        created_at timestamptz
+    )
+    WHERE event.object_id IN (SELECT id FROM changed)
+),
+{RECORD_EVENTS}
+"""
+# What a claim has no use for: an end of the payment that takes its card along, money, and the provider's answer.
+_CONSEQUENCES: Final = f"""
+forgotten_card AS (
+    DELETE FROM payment_cards USING changed
+    WHERE payment_cards.payment_id = changed.id AND changed.method = '{PaymentMethod.CARD}'
+        AND changed.status NOT IN ({", ".join(f"'{status}'" for status in sorted(UNDER_WAY))})
+),
+recorded_answer AS (
+    INSERT INTO provider_answers (
+        payment_id, attempt, refund_id, provider, operation, outcome, code, message, asked_at, answered_at
+    )
+    SELECT
+        payment_id, attempt, refund_id, provider, operation, outcome, code, message, asked_at, answered_at
+    FROM jsonb_to_recordset(CAST(:answers AS jsonb)) AS answer (
+        payment_id text, attempt integer, refund_id text, provider text, operation text, outcome text, code text,
+        message text, asked_at timestamptz, answered_at timestamptz
+    )
+    WHERE payment_id IN (SELECT id FROM changed)
+),
+new_entry AS (
+    SELECT entry.* FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry ({ENTRY_COLUMNS})
+    WHERE entry.payment_id IN (SELECT id FROM changed)
+),
+{RECORD_ENTRIES},
 """
 
 
-def change_statement(*, lease: str, condition: str = "true") -> str:
+def change_statement(*, lease: str, condition: str = "true", is_claim: bool = False) -> str:
     """The statement that writes changes; `lease` says what becomes of due time and holder.
 
     Rows are locked in id order, so that two batches can't wait for each other in a ring.
@@ -194,20 +120,14 @@ changed AS (
         amount_captured_minor = input.amount_captured_minor,
         amount_refunded_minor = input.amount_refunded_minor,
         amount_refund_reserved_minor = input.amount_refund_reserved_minor,
-        needs_attention = input.needs_attention, updated_at = input.updated_at, {lease}
+        needs_attention = input.needs_attention, updated_at = input.updated_at,
+        void_status = input.void_status, authorization_expires_at = input.authorization_expires_at, {lease}
     FROM input
     WHERE payments.id = input.id AND input.id IN (SELECT id FROM locked)
-    RETURNING payments.id
+    RETURNING payments.id, payments.status, payments.method
 ),
-new_event AS (
-    SELECT event.*
-    FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS event (
-        id text, merchant_id text, livemode boolean, type text, object_id text, body text, traceparent text,
-        created_at timestamptz
-    )
-    WHERE event.object_id IN (SELECT id FROM changed)
-),
-{RECORD_EVENTS}
+{"" if is_claim else _CONSEQUENCES}
+{_EVENTS}
 SELECT changed.id, (SELECT count(*) FROM recorded_delivery) AS deliveries FROM changed
 """
 
@@ -221,10 +141,14 @@ async def save_payment(connection: Connection, change: PaymentChange) -> None:
     await connection.execute(_SAVE, change_parameters([change]))
 
 
-def change_parameters(changes: Sequence[PaymentChange]) -> dict[str, str]:
+def change_parameters(changes: Sequence[PaymentChange], *, is_claim: bool = False) -> dict[str, str]:
     rows = [_change_row(change) for change in changes]
     events = [event_row(event) for change in changes for event in change.events]
-    return {"changes": orjson.dumps(rows).decode(), "events": orjson.dumps(events).decode()}
+    parameters = {"changes": rows, "events": events}
+    if not is_claim:
+        parameters["answers"] = [asdict(change.answer) for change in changes if change.answer is not None]
+        parameters["entries"] = [row for change in changes for row in entry_rows(change.postings)]
+    return {name: orjson.dumps(value).decode() for name, value in parameters.items()}
 
 
 def _change_row(change: PaymentChange) -> dict[str, Any]:
@@ -246,6 +170,8 @@ def _change_row(change: PaymentChange) -> dict[str, Any]:
         "amount_refund_reserved_minor": after.amount_refund_reserved_minor,
         "needs_attention": after.needs_attention,
         "updated_at": after.updated_at,
+        "void_status": after.void_status,
+        "authorization_expires_at": after.authorization_expires_at,
         "due_in_seconds": change.due_in_seconds,
         "worker_id": change.worker_id,
     }
@@ -281,8 +207,15 @@ async def list_payments(
     starting_after: str | None = None,
     status: PaymentStatus | None = None,
     order_id: str | None = None,
+    bound_order_id: str | None = None,
+    method: PaymentMethod | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
 ) -> list[Payment]:
-    """At most `limit` payments, newest first, those older than `starting_after`."""
+    """At most `limit` payments, newest first, those older than `starting_after`.
+
+    Times are compared by id, which begins with its time: so every filter is a range of one index.
+    """
     query = (
         select(*_COLUMNS)
         .where(payments.c.merchant_id == merchant_id, payments.c.livemode == livemode)
@@ -295,7 +228,23 @@ async def list_payments(
         query = query.where(payments.c.status == status)
     if order_id is not None:
         query = query.where(payments.c.order_id == order_id)
+    if bound_order_id is not None:
+        query = query.where(payments.c.bound_order_id == bound_order_id)
+    if method is not None:
+        query = query.where(payments.c.method == method)
+    if created_from is not None:
+        query = query.where(payments.c.id >= first_id(PAYMENT, created_from))
+    if created_to is not None:
+        query = query.where(payments.c.id < first_id(PAYMENT, created_to))
     return [_payment(row) for row in await connection.execute(query)]
+
+
+async def find_sealed_card(connection: Connection, payment_id: str) -> bytes | None:
+    """The payment's card as it was sealed, or None if it is gone already."""
+    sealed: bytes | None = await connection.scalar(
+        select(payment_cards.c.sealed).where(payment_cards.c.payment_id == payment_id)
+    )
+    return sealed
 
 
 async def count_by_status(connection: Connection) -> dict[str, int]:
@@ -310,4 +259,6 @@ def _payment(row: Row[Any]) -> Payment:
     values["capture_method"] = CaptureMethod(values["capture_method"])
     if values["capture_status"] is not None:
         values["capture_status"] = CaptureStatus(values["capture_status"])
+    if values["void_status"] is not None:
+        values["void_status"] = VoidStatus(values["void_status"])
     return Payment(**values)

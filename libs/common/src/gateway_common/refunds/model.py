@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway_common.clock import format_time
 from gateway_common.errors import PaymentStateError, UnprocessableError
+from gateway_common.ledger.model import Account, Posting, PostingKind, hold_lines, refund_lines, release_lines
 from gateway_common.money import format_amount
 from gateway_common.payments import model as payments
 from gateway_common.payments.model import Payment
@@ -84,6 +85,34 @@ def settle_refund(payment: Payment, refund: Refund, now: datetime) -> Payment:
         return payments.change(payment, now, amount_refunded_minor=refunded, operation_attempt=0)
     reserved = payment.amount_refund_reserved_minor - refund.amount_minor
     return payments.change(payment, now, amount_refund_reserved_minor=reserved, operation_attempt=0)
+
+
+def post_hold(refund: Refund, now: datetime) -> Posting:
+    """What the ledger says of a refund that was decided."""
+    return _posting(refund, PostingKind.REFUND_HOLD, "hold", hold_lines(refund.amount_minor), now)
+
+
+def post_settled(refund: Refund, now: datetime) -> Posting:
+    """What the ledger says of a refund that ended: the money went back, or it is the merchant's again."""
+    if refund.status is RefundStatus.PROCESSED:
+        return _posting(refund, PostingKind.REFUND, "processed", refund_lines(refund.amount_minor), now)
+    return _posting(refund, PostingKind.REFUND_RELEASE, "released", release_lines(refund.amount_minor), now)
+
+
+def _posting(
+    refund: Refund, kind: PostingKind, step: str, lines: tuple[tuple[Account, int], ...], now: datetime
+) -> Posting:
+    return Posting(
+        transaction_id=f"{refund.id}:{step}",
+        kind=kind,
+        merchant_id=refund.merchant_id,
+        livemode=refund.livemode,
+        currency=refund.currency,
+        payment_id=refund.payment_id,
+        refund_id=refund.id,
+        lines=lines,
+        created_at=now,
+    )
 
 
 def refund_snapshot(refund: Refund) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Every SQL statement of refunds."""
 
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, func, insert, select, update
 
 from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
+from gateway_common.ids import REFUND, first_id
 from gateway_common.refunds.model import Refund, RefundStatus
 from gateway_common.refunds.tables import refunds
 
@@ -49,6 +51,9 @@ async def list_refunds(
     limit: int,
     starting_after: str | None = None,
     payment_id: str | None = None,
+    status: RefundStatus | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
 ) -> list[Refund]:
     """At most `limit` refunds, newest first, those older than `starting_after`."""
     query = (
@@ -59,6 +64,12 @@ async def list_refunds(
     )
     if payment_id is not None:
         query = query.where(refunds.c.payment_id == payment_id)
+    if status is not None:
+        query = query.where(refunds.c.status == status)
+    if created_from is not None:
+        query = query.where(refunds.c.id >= first_id(REFUND, created_from))
+    if created_to is not None:
+        query = query.where(refunds.c.id < first_id(REFUND, created_to))
     if starting_after is not None:
         query = query.where(refunds.c.id < starting_after)
     return [_refund(row) for row in await connection.execute(query)]

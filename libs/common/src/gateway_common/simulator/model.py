@@ -17,6 +17,7 @@ class SimulatedOutcome(StrEnum):
     APPROVED = "approved"
     PAYMENT_DECLINED = "payment_declined"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    EXPIRED_CARD = "expired_card"
     REFUND_FAILED = "refund_failed"
 
 
@@ -60,6 +61,7 @@ def decide_operation(
     amount_minor: int,
     currency: str,
     vpa: str | None,
+    card_number: str | None = None,
 ) -> SimulatedOperation:
     """What the simulator will answer to this request, and when."""
     chance = random.Random(f"{plan.seed}:{key}")  # noqa: S311 -- a repeatable run is the point.
@@ -67,7 +69,7 @@ def decide_operation(
     ready_in_seconds: float | None = delay_seconds
     outcome, answers = SimulatedOutcome.APPROVED, True
     if kind is OperationKind.AUTHORIZE:
-        name = (vpa or "").partition("@")[0]
+        name = (vpa or "").partition("@")[0] if card_number is None else _CARDS.get(card_number, "")
         outcome = _OUTCOMES.get(name, outcome)
         if outcome is SimulatedOutcome.APPROVED and chance.random() >= plan.success_rate:
             outcome = SimulatedOutcome.PAYMENT_DECLINED
@@ -94,4 +96,12 @@ _REFUND_FAILS_CENTS: Final = 13
 _OUTCOMES: Final = {
     "failure": SimulatedOutcome.PAYMENT_DECLINED,
     "insufficient": SimulatedOutcome.INSUFFICIENT_FUNDS,
+    "expired card": SimulatedOutcome.EXPIRED_CARD,
+}
+# The published test numbers that Stripe's users know, by the name whose outcome they have.
+_CARDS: Final = {
+    "4000000000000002": "failure",
+    "4000000000009995": "insufficient",
+    "4000000000000069": "expired card",
+    "4000000000000119": "timeout",
 }

@@ -26,11 +26,12 @@ def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> A
     @router.get("/orders/{order_id}", responses={200: {"model": CheckoutOrderBody}})
     async def get_order(order_id: PathId, caller: Annotated[Caller, browser]) -> Response:
         """What the customer is asked to pay."""
-        order = service.get_order(caller, order_id)
+        order = await service.get_order(caller, order_id)
         content = {
             "order_id": order.order_id,
             "amount": order.amount_minor,
             "currency": order.currency,
+            "status": order.status,
             "merchant_name": caller.merchant_name,
             "livemode": caller.livemode,
         }

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from gateway_api.fields import Reference, RequestBody, Vpa
 from gateway_api.payments.schemas import ErrorDetail
+from gateway_common.orders.model import OrderStatus
 from gateway_common.payments.model import PaymentStatus
 
 
@@ -19,6 +20,7 @@ class CheckoutOrderBody(BaseModel):
     order_id: str
     amount: int
     currency: str
+    status: OrderStatus
     merchant_name: str
     livemode: bool
 

@@ -10,11 +10,14 @@ from gateway_api.answers import Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.checkout.schemas import CreateCheckoutPayment
 from gateway_api.idempotency import Attempt
-from gateway_api.payments.schemas import CreatePayment
+from gateway_api.payments.schemas import CreateUpiCollectPayment
 from gateway_api.payments.service import PaymentService
 from gateway_common.clock import Clock
 from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
 from gateway_common.errors import NotFoundError, UnauthenticatedError
+from gateway_common.orders.model import OrderStatus
+from gateway_common.orders.store import find_order
 from gateway_common.payments.model import payment_snapshot
 
 TEST_ORDER_AMOUNT_MINOR: Final = 50_000
@@ -30,19 +33,25 @@ class CheckoutOrder:
     order_id: str
     amount_minor: int
     currency: str
+    status: OrderStatus
 
 
 class CheckoutService:
-    def __init__(self, payments: PaymentService, keyring: Keyring, clock: Clock) -> None:
+    def __init__(self, database: Database, payments: PaymentService, keyring: Keyring, clock: Clock) -> None:
+        self._database = database
         self._payments = payments
         self._keyring = keyring
         self._clock = clock
 
-    def get_order(self, caller: Caller, order_id: str) -> CheckoutOrder:
-        """In test mode any reference is an order of 500.00 INR; in live mode NotFoundError."""
+    async def get_order(self, caller: Caller, order_id: str) -> CheckoutOrder:
+        """The merchant's order by id or reference; NotFoundError. In test mode any other is one of 500.00 INR."""
+        async with self._database.statement() as connection:
+            order = await find_order(connection, order_id, merchant_id=caller.merchant_id, livemode=caller.livemode)
+        if order is not None:
+            return CheckoutOrder(order_id, order.amount_minor, order.currency, order.status)
         if caller.livemode:
             raise NotFoundError("There is no such order.")
-        return CheckoutOrder(order_id, TEST_ORDER_AMOUNT_MINOR, TEST_ORDER_CURRENCY)
+        return CheckoutOrder(order_id, TEST_ORDER_AMOUNT_MINOR, TEST_ORDER_CURRENCY, OrderStatus.CREATED)
 
     async def create_payment(
         self, caller: Caller, wanted: CreateCheckoutPayment, attempt: Attempt | None, traceparent: str
@@ -51,8 +60,8 @@ class CheckoutService:
 
         A page that did not hear the answer sends the same Idempotency-Key, and gets the same payment and a new token.
         """
-        order = self.get_order(caller, wanted.order_id)
-        body = CreatePayment(
+        order = await self.get_order(caller, wanted.order_id)
+        body = CreateUpiCollectPayment(
             amount=order.amount_minor,
             currency=order.currency,
             method=wanted.method,

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import Limit, OrderFilter, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, Limit, OrderFilter, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
-from gateway_api.payments.schemas import CapturePayment, CreatePayment, PaymentBody, PaymentPage
+from gateway_api.payments.schemas import CancelPayment, CapturePayment, CreatePayment, PaymentBody, PaymentPage
 from gateway_api.payments.service import PaymentService
-from gateway_common.payments.model import PaymentStatus, payment_snapshot
+from gateway_common.payments.model import PaymentMethod, PaymentStatus, payment_snapshot
 
 
 def payment_routes(service: PaymentService, authenticator: Authenticator) -> APIRouter:
@@ -27,14 +27,25 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> API
     @router.get("", responses={200: {"model": PaymentPage}})
     async def list_payments(
         caller: Annotated[Caller, merchant],
+        *,
         limit: Limit = 10,
         starting_after: StartingAfter = None,
         status: PaymentStatus | None = None,
         order_id: OrderFilter = None,
+        method: PaymentMethod | None = None,
+        created_from: CreatedFrom = None,
+        created_to: CreatedTo = None,
     ) -> Response:
-        """List payments, newest first."""
+        """List payments, newest first. `created_from` is within the range, `created_to` is not."""
         found = await service.list(
-            caller, limit=limit + 1, starting_after=starting_after, status=status, order_id=order_id
+            caller,
+            limit=limit + 1,
+            starting_after=starting_after,
+            status=status,
+            order_id=order_id,
+            method=method,
+            created_from=created_from,
+            created_to=created_to,
         )
         return respond_page([payment_snapshot(payment) for payment in found], limit)
 
@@ -51,5 +62,13 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> API
         wanted = body or CapturePayment()
         attempt = attempt_of(request, caller, wanted)
         return respond(await service.capture(caller, payment_id, wanted.amount, attempt))
+
+    @router.post("/{payment_id}/cancel", responses={200: {"model": PaymentBody}})
+    async def cancel_payment(
+        request: Request, payment_id: PathId, caller: Annotated[Caller, merchant], body: CancelPayment | None = None
+    ) -> Response:
+        """Cancel a payment that no processor has taken yet, or void an authorization that is not captured."""
+        attempt = attempt_of(request, caller, body or CancelPayment())
+        return respond(await service.cancel(caller, payment_id, attempt))
 
     return router

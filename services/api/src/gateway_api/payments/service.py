@@ -1,28 +1,44 @@
-"""Creating and capturing payments: one transaction each, then the doorbell."""
+"""What a merchant does with payments: one transaction each, then the doorbell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
 
 from gateway_api.answers import Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
-from gateway_api.payments.schemas import CreatePayment
+from gateway_api.payments.card import seal_card
+from gateway_api.payments.schemas import (
+    CreateCardPayment,
+    CreateNetbankingPayment,
+    CreatePayment,
+    CreateUpiCollectPayment,
+    CreateUpiFlowPayment,
+    CreateWalletPayment,
+)
 from gateway_common.clock import Clock
+from gateway_common.crypto import Keyring
 from gateway_common.db.database import Connection, Database
 from gateway_common.db.gather import Gatherer
-from gateway_common.events.model import EventType, new_event
+from gateway_common.errors import ConflictError, UnprocessableError
+from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.idempotency.model import in_progress
 from gateway_common.ids import PAYMENT, new_id
-from gateway_common.payments.model import Payment, PaymentStatus, decide_capture, payment_snapshot
-from gateway_common.payments.store import (
-    Inserted,
-    Insertion,
-    NewPayment,
-    PaymentChange,
-    get_payment,
-    insert_payments,
-    list_payments,
-    save_payment,
+from gateway_common.orders.model import check_match, check_payable, release_order
+from gateway_common.orders.store import find_order, lock_order, save_order
+from gateway_common.payments.cards import card_summary, is_past
+from gateway_common.payments.create_store import Inserted, Insertion, NewPayment, SealedCard, insert_payments
+from gateway_common.payments.model import (
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    choose_provider,
+    decide_cancel,
+    decide_capture,
+    next_due_seconds,
+    payment_snapshot,
 )
+from gateway_common.payments.store import PaymentChange, get_payment, list_payments, save_payment
 from gateway_common.queue.ringer import Ringer
 
 CREATED = 201
@@ -31,19 +47,44 @@ WAITING_MAX = 2_000
 
 
 class PaymentService:
-    def __init__(self, database: Database, idempotency: Idempotency, ringer: Ringer, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, idempotency: Idempotency, ringer: Ringer, keyring: Keyring, clock: Clock
+    ) -> None:
         self._database = database
         self._idempotency = idempotency
         self._ringer = ringer
+        self._keyring = keyring
         self._clock = clock
         self._creates = Gatherer(self._insert_batch, waiting_max=WAITING_MAX)
 
     async def create(self, caller: Caller, wanted: CreatePayment, attempt: Attempt | None, traceparent: str) -> Answer:
-        """Store the payment as pending and answer. Payment, event, deliveries and kept answer are one statement,
-        shared with the requests of the same moment.
+        """Store the payment as pending and answer. All that belongs to it is one statement, shared with the requests
+        of the same moment.
         """
+        choose_provider(livemode=caller.livemode)
+        payment = self._new_payment(caller, wanted, traceparent)
+        snapshot = payment_snapshot(payment)
+        event = new_event(
+            EventType.PAYMENT_CREATED,
+            snapshot,
+            merchant_id=caller.merchant_id,
+            now=payment.created_at,
+            traceparent=traceparent,
+        )
+        given = answer(CREATED, snapshot)
+        kept = self._idempotency.keep(attempt, given) if attempt else None
+        card = self._seal_card(wanted, payment) if isinstance(wanted, CreateCardPayment) else None
+        inserted = await self._creates.submit(NewPayment(payment, event, kept, card))
+        if inserted.insertion is not Insertion.CREATED:
+            return await self._not_created(inserted.insertion, payment, attempt)
+        self._ringer.ring_payment(payment.id, traceparent)
+        if inserted.deliveries:
+            self._ringer.ring_webhooks()
+        return given
+
+    def _new_payment(self, caller: Caller, wanted: CreatePayment, traceparent: str) -> Payment:
         now = self._clock()
-        payment = Payment(
+        return Payment(
             id=new_id(PAYMENT, now),
             merchant_id=caller.merchant_id,
             livemode=caller.livemode,
@@ -51,51 +92,99 @@ class PaymentService:
             amount_minor=wanted.amount,
             currency=wanted.currency,
             method=wanted.method,
-            vpa=wanted.vpa,
+            method_details=_method_details(wanted),
+            vpa=wanted.vpa if isinstance(wanted, CreateUpiCollectPayment) else None,
             description=wanted.description,
             metadata=wanted.metadata,
             capture_method=wanted.capture_method,
+            fee_basis_points=caller.fee_basis_points,
             created_at=now,
             updated_at=now,
             traceparent=traceparent,
         )
-        snapshot = payment_snapshot(payment)
-        event = new_event(
-            EventType.PAYMENT_CREATED, snapshot, merchant_id=caller.merchant_id, now=now, traceparent=traceparent
-        )
-        given = answer(CREATED, snapshot)
-        kept = self._idempotency.keep(attempt, given) if attempt else None
-        inserted = await self._creates.submit(NewPayment(payment, event, kept))
-        if inserted.insertion is Insertion.KEY_IN_PROGRESS:
+
+    def _seal_card(self, wanted: CreateCardPayment, payment: Payment) -> SealedCard:
+        if is_past(wanted.card.exp_month, wanted.card.exp_year, payment.created_at):
+            raise UnprocessableError("card.exp_year: the card has expired.", param="card.exp_year")
+        return seal_card(self._keyring, wanted.card.card(), payment.id)
+
+    async def _not_created(self, insertion: Insertion, payment: Payment, attempt: Attempt | None) -> Answer:
+        """The answer given before to this very request, or the reason why there is none."""
+        if insertion is Insertion.KEY_IN_PROGRESS:
             raise in_progress()
-        if inserted.insertion is Insertion.KEY_TAKEN and attempt is not None:
-            return await self._idempotency.replay(attempt)
-        self._ringer.ring_payment(payment.id, traceparent)
-        if inserted.deliveries:
-            self._ringer.ring_webhooks()
-        return given
+        # A repeated request finds its order taken by the payment that the first one made: its key goes first.
+        given = await self._idempotency.find(attempt) if attempt else None
+        if given is not None:
+            return given
+        if insertion is Insertion.KEY_TAKEN or payment.order_id is None:
+            raise in_progress()
+        async with self._database.statement() as connection:
+            order = await find_order(
+                connection, payment.order_id, merchant_id=payment.merchant_id, livemode=payment.livemode
+            )
+        if order is not None:
+            check_match(order, amount_minor=payment.amount_minor, currency=payment.currency)
+            check_payable(order)
+        raise ConflictError("The order was just taken by another payment. Read it, and try again.", param="order_id")
 
     async def capture(
         self, caller: Caller, payment_id: str, amount_minor: int | None, attempt: Attempt | None
     ) -> Answer:
         """Decide the capture; the provider call is the processor's. Repeating it changes nothing."""
+        return await self._decide(
+            caller, payment_id, attempt, lambda payment, now: decide_capture(payment, amount_minor, now)
+        )
+
+    async def cancel(self, caller: Caller, payment_id: str, attempt: Attempt | None) -> Answer:
+        """Cancel the payment and free its order; giving an authorization back is the processor's."""
+        return await self._decide(caller, payment_id, attempt, decide_cancel)
+
+    async def _decide(
+        self,
+        caller: Caller,
+        payment_id: str,
+        attempt: Attempt | None,
+        rule: Callable[[Payment, datetime], Payment | None],
+    ) -> Answer:
+        """Apply a rule to the payment under its lock; a rule that answers None changes nothing."""
         decided: list[Payment] = []
 
         async def act(connection: Connection) -> Answer:
             payment = await get_payment(
                 connection, payment_id, merchant_id=caller.merchant_id, livemode=caller.livemode, lock=True
             )
-            captured = decide_capture(payment, amount_minor, self._clock())
-            if captured is None:
+            now = self._clock()
+            after = rule(payment, now)
+            if after is None:
                 return answer(200, payment_snapshot(payment))
-            await save_payment(connection, PaymentChange(before=payment, after=captured, due_in_seconds=0))
-            decided.append(captured)
-            return answer(200, payment_snapshot(captured))
+            await self._save(connection, payment, after, now)
+            decided.append(after)
+            return answer(200, payment_snapshot(after))
 
         given = await self._idempotency.run(attempt, act)
         for payment in decided:
             self._ringer.ring_payment(payment.id, payment.traceparent)
+            self._ringer.ring_webhooks()
         return given
+
+    async def _save(self, connection: Connection, before: Payment, after: Payment, now: datetime) -> None:
+        events: tuple[Event, ...] = ()
+        if after.status is PaymentStatus.CANCELLED:
+            events = (
+                new_event(
+                    EventType.PAYMENT_CANCELLED,
+                    payment_snapshot(after),
+                    merchant_id=after.merchant_id,
+                    now=now,
+                    traceparent=after.traceparent,
+                ),
+            )
+        change = PaymentChange(before=before, after=after, events=events, due_in_seconds=next_due_seconds(after, now))
+        await save_payment(connection, change)
+        if after.status is PaymentStatus.CANCELLED and after.bound_order_id is not None:
+            released = release_order(await lock_order(connection, after.bound_order_id), after.id, now)
+            if released is not None:
+                await save_order(connection, released)
 
     async def get(self, caller: Caller, payment_id: str) -> Payment:
         async with self._database.statement() as connection:
@@ -107,20 +196,41 @@ class PaymentService:
         *,
         limit: int,
         starting_after: str | None,
-        status: PaymentStatus | None,
-        order_id: str | None,
+        status: PaymentStatus | None = None,
+        order_id: str | None = None,
+        method: PaymentMethod | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
     ) -> list[Payment]:
+        """A page of payments. An order's id or reference finds all payments of that order, however they named it."""
         async with self._database.statement() as connection:
+            scope: dict[str, Any] = {"merchant_id": caller.merchant_id, "livemode": caller.livemode}
+            order = await find_order(connection, order_id, **scope) if order_id is not None else None
             return await list_payments(
                 connection,
-                merchant_id=caller.merchant_id,
-                livemode=caller.livemode,
+                **scope,
                 limit=limit,
                 starting_after=starting_after,
                 status=status,
-                order_id=order_id,
+                order_id=order_id if order is None else None,
+                bound_order_id=order.id if order is not None else None,
+                method=method,
+                created_from=created_from,
+                created_to=created_to,
             )
 
     async def _insert_batch(self, batch: Sequence[NewPayment]) -> Sequence[Inserted]:
         async with self._database.statement() as connection:
             return await insert_payments(connection, batch)
+
+
+def _method_details(wanted: CreatePayment) -> dict[str, Any]:
+    match wanted:
+        case CreateUpiCollectPayment() | CreateUpiFlowPayment():
+            return {"flow": wanted.upi.flow}
+        case CreateCardPayment():
+            return card_summary(wanted.card.card())
+        case CreateNetbankingPayment():
+            return {"bank": wanted.bank}
+        case CreateWalletPayment():
+            return {"wallet": wanted.wallet}

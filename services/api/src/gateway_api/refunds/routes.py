@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import Limit, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
 from gateway_api.refunds.schemas import CreateRefund, RefundBody, RefundPage
 from gateway_api.refunds.service import RefundService
-from gateway_common.refunds.model import refund_snapshot
+from gateway_common.refunds.model import RefundStatus, refund_snapshot
 
 
 def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRouter:
@@ -37,10 +37,23 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRo
 
     @router.get("/refunds", responses={200: {"model": RefundPage}})
     async def list_refunds(
-        caller: Annotated[Caller, merchant], limit: Limit = 10, starting_after: StartingAfter = None
+        caller: Annotated[Caller, merchant],
+        *,
+        limit: Limit = 10,
+        starting_after: StartingAfter = None,
+        status: RefundStatus | None = None,
+        created_from: CreatedFrom = None,
+        created_to: CreatedTo = None,
     ) -> Response:
-        """List refunds, newest first."""
-        found = await service.list(caller, limit=limit + 1, starting_after=starting_after)
+        """List refunds, newest first. `created_from` is within the range, `created_to` is not."""
+        found = await service.list(
+            caller,
+            limit=limit + 1,
+            starting_after=starting_after,
+            status=status,
+            created_from=created_from,
+            created_to=created_to,
+        )
         return respond_page([refund_snapshot(refund) for refund in found], limit)
 
     @router.get("/refunds/{refund_id}", responses={200: {"model": RefundBody}})

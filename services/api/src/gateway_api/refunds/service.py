@@ -1,5 +1,7 @@
 """Creating refunds: reserved on the payment under its row lock, so that their sum can't pass what was captured."""
 
+from datetime import datetime
+
 from gateway_api.answers import Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
@@ -12,7 +14,7 @@ from gateway_common.ids import REFUND, new_id
 from gateway_common.payments.model import Payment
 from gateway_common.payments.store import PaymentChange, get_payment, save_payment
 from gateway_common.queue.ringer import Ringer
-from gateway_common.refunds.model import Refund, decide_refund, refund_snapshot
+from gateway_common.refunds.model import Refund, RefundStatus, decide_refund, post_hold, refund_snapshot
 from gateway_common.refunds.store import get_refund, insert_refund, list_refunds
 
 CREATED = 201
@@ -37,8 +39,11 @@ class RefundService:
             )
             refund, reserved = self._decide(payment, wanted)
             # The work is the payment's: one lease runs its capture and its refunds one at a time, in order.
-            await save_payment(connection, PaymentChange(before=payment, after=reserved, due_in_seconds=0))
             await insert_refund(connection, refund)
+            change = PaymentChange(
+                before=payment, after=reserved, postings=(post_hold(refund, refund.created_at),), due_in_seconds=0
+            )
+            await save_payment(connection, change)
             snapshot = refund_snapshot(refund)
             event = new_event(
                 EventType.REFUND_CREATED,
@@ -80,7 +85,15 @@ class RefundService:
             return await get_refund(connection, refund_id, merchant_id=caller.merchant_id, livemode=caller.livemode)
 
     async def list(
-        self, caller: Caller, *, limit: int, starting_after: str | None, payment_id: str | None = None
+        self,
+        caller: Caller,
+        *,
+        limit: int,
+        starting_after: str | None,
+        payment_id: str | None = None,
+        status: RefundStatus | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
     ) -> list[Refund]:
         """A page of refunds, of one payment if asked; NotFoundError if that payment is not the caller's."""
         async with self._database.statement() as connection:
@@ -93,4 +106,7 @@ class RefundService:
                 limit=limit,
                 starting_after=starting_after,
                 payment_id=payment_id,
+                status=status,
+                created_from=created_from,
+                created_to=created_to,
             )

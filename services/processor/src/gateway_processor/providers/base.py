@@ -7,6 +7,8 @@ then, and the outcome is unknown.
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway_common.payments.cards import Card
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRequest:
@@ -15,7 +17,10 @@ class ProviderRequest:
     payment_id: str
     amount_minor: int
     currency: str
+    livemode: bool
     vpa: str | None
+    card: Card | None = None
+    """Only for an authorization by card. Its number and CVC are not in its representation."""
 
 
 @dataclass(frozen=True, slots=True)

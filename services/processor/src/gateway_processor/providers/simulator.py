@@ -23,6 +23,7 @@ from gateway_processor.providers.base import Approved, Declined, Missing, Outcom
 _MESSAGES: Final = {
     SimulatedOutcome.PAYMENT_DECLINED: "The customer's bank declined the payment.",
     SimulatedOutcome.INSUFFICIENT_FUNDS: "The customer's account does not hold enough money.",
+    SimulatedOutcome.EXPIRED_CARD: "The card has expired.",
     SimulatedOutcome.REFUND_FAILED: "The customer's bank did not take the refund.",
 }
 
@@ -37,6 +38,8 @@ class Simulator:
         self._finds = Gatherer(self._find)
 
     async def authorize(self, request: ProviderRequest) -> Outcome:
+        if request.livemode:
+            return Declined("no_provider", "The simulator takes no live payment: nothing was charged.")
         return await self._perform(OperationKind.AUTHORIZE, request)
 
     async def capture(self, request: ProviderRequest) -> Outcome:
@@ -66,6 +69,7 @@ class Simulator:
                 amount_minor=request.amount_minor,
                 currency=request.currency,
                 vpa=request.vpa,
+                card_number=request.card.number if request.card else None,
             )
         )
         if not operation.answers:

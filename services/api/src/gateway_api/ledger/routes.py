@@ -1,0 +1,83 @@
+"""The routes of balance and ledger. They only read: money moves with payments and refunds."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from gateway_api.answers import answer, respond, respond_page
+from gateway_api.auth import Authenticator, Caller
+from gateway_api.fields import IdFilter, Limit, StartingAfter
+from gateway_common.db.database import Database
+from gateway_common.ledger.model import Account, PostingKind, balance_snapshot, entry_snapshot
+from gateway_common.ledger.store import find_balances, list_entries
+
+
+class CurrencyBalance(BaseModel):
+    currency: str
+    available: int
+    held_for_refunds: int
+    fees: int
+    with_providers: int
+
+
+class BalanceBody(BaseModel):
+    object: Literal["balance"]
+    livemode: bool
+    data: list[CurrencyBalance]
+
+
+class LedgerEntryBody(BaseModel):
+    id: str
+    object: Literal["ledger_entry"]
+    transaction_id: str
+    kind: PostingKind
+    account: Account
+    amount: int
+    currency: str
+    payment_id: str
+    refund_id: str | None
+    livemode: bool
+    created_at: datetime
+
+
+class LedgerEntryPage(BaseModel):
+    object: Literal["list"]
+    data: list[LedgerEntryBody]
+    has_more: bool
+    next_cursor: str | None
+
+
+def ledger_routes(database: Database, authenticator: Authenticator) -> APIRouter:
+    router = APIRouter(prefix="/api/v1", tags=["ledger"])
+    merchant = Depends(authenticator.merchant)
+
+    @router.get("/balance", responses={200: {"model": BalanceBody}})
+    async def get_balance(caller: Annotated[Caller, merchant]) -> Response:
+        """What is the merchant's, held for refunds, kept as fees, and still with providers, by currency."""
+        async with database.statement() as connection:
+            balances = await find_balances(connection, merchant_id=caller.merchant_id, livemode=caller.livemode)
+        return respond(answer(200, balance_snapshot(balances, livemode=caller.livemode)))
+
+    @router.get("/ledger/entries", responses={200: {"model": LedgerEntryPage}})
+    async def list_ledger_entries(
+        caller: Annotated[Caller, merchant],
+        limit: Limit = 10,
+        starting_after: StartingAfter = None,
+        payment_id: IdFilter = None,
+    ) -> Response:
+        """List ledger entries, newest first, those of one payment if asked. An amount is what its account gained."""
+        async with database.statement() as connection:
+            found = await list_entries(
+                connection,
+                merchant_id=caller.merchant_id,
+                livemode=caller.livemode,
+                limit=limit + 1,
+                starting_after=starting_after,
+                payment_id=payment_id,
+            )
+        return respond_page([entry_snapshot(entry) for entry in found], limit)
+
+    return router

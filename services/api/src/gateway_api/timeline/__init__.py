@@ -1,0 +1,1 @@
+"""A payment's timeline over HTTP."""

@@ -1,0 +1,71 @@
+"""The route of a payment's timeline: all that happened, in order, and what happens next."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+
+from gateway_api.answers import answer, respond
+from gateway_api.auth import Authenticator, Caller
+from gateway_api.fields import PathId
+from gateway_common.db.database import Database
+from gateway_common.payments.model import PaymentStatus
+from gateway_common.payments.store import get_payment
+from gateway_common.timeline.model import EntryKind, WaitingFor, timeline_snapshot
+from gateway_common.timeline.store import find_work, list_timeline, list_waiting_deliveries
+
+
+class TimelineEntryBody(BaseModel):
+    """What every entry says; each kind adds ids and numbers of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    at: datetime
+    kind: EntryKind
+    summary: str
+
+
+class NextStepBody(BaseModel):
+    what: str
+    waiting_for: WaitingFor
+    at: datetime | None
+
+
+class WaitingWebhookBody(BaseModel):
+    delivery_id: str
+    endpoint_id: str
+    event_type: str
+    attempts: int
+    at: datetime
+
+
+class TimelineBody(BaseModel):
+    object: Literal["timeline"]
+    payment_id: str
+    status: PaymentStatus
+    entries: list[TimelineEntryBody]
+    has_more: bool
+    next: NextStepBody
+    webhooks_waiting: list[WaitingWebhookBody]
+
+
+def timeline_routes(database: Database, authenticator: Authenticator) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
+    merchant = Depends(authenticator.merchant)
+
+    @router.get("/{payment_id}/timeline", responses={200: {"model": TimelineBody}})
+    async def get_payment_timeline(payment_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
+        """Events, provider answers, ledger entries and webhook attempts of a payment, and what happens next."""
+        async with database.transaction() as connection:
+            payment = await get_payment(
+                connection, payment_id, merchant_id=caller.merchant_id, livemode=caller.livemode
+            )
+            order_id = payment.bound_order_id
+            entries, has_more = await list_timeline(connection, payment.id, bound_order_id=order_id)
+            waiting = await list_waiting_deliveries(connection, payment.id, bound_order_id=order_id)
+            work = await find_work(connection, payment.id)
+        return respond(answer(200, timeline_snapshot(payment, entries, work, waiting, has_more=has_more)))
+
+    return router
