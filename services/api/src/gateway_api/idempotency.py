@@ -12,7 +12,13 @@ from gateway_common.clock import Clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Connection, Database
 from gateway_common.errors import IdempotencyKeyReuseError
-from gateway_common.idempotency.model import IdempotencyScope, StoredAnswer, in_progress, parse_idempotency_key
+from gateway_common.idempotency.model import (
+    IdempotencyScope,
+    StoredAnswer,
+    in_progress,
+    parse_idempotency_key,
+    seal_context,
+)
 from gateway_common.idempotency.store import find_answer, insert_answer, lock_key
 
 
@@ -47,12 +53,13 @@ class Idempotency:
 
     def keep(self, attempt: Attempt, given: Answer, *, sealed: bool = False) -> StoredAnswer:
         """The answer as it is stored."""
-        body = self._keyring.seal(given.body, context=_context(attempt.scope)) if sealed else given.body
+        body = self._keyring.seal(given.body, context=seal_context(attempt.scope)) if sealed else given.body
         return StoredAnswer(
             scope=attempt.scope,
             fingerprint=self._keyring.fingerprint(attempt.content),
             status=given.status,
             body=body,
+            sealed=sealed,
             created_at=self._clock(),
         )
 
@@ -75,7 +82,7 @@ class Idempotency:
                 raise in_progress()
             stored = await find_answer(connection, attempt.scope)
             if stored is not None:
-                return self._replay(attempt, stored, sealed=sealed)
+                return self._replay(attempt, stored)
             given = await act(connection)
             await insert_answer(connection, self.keep(attempt, given, sealed=sealed))
             return given
@@ -86,15 +93,11 @@ class Idempotency:
             stored = await find_answer(connection, attempt.scope)
         if stored is None:
             raise in_progress()
-        return self._replay(attempt, stored, sealed=False)
+        return self._replay(attempt, stored)
 
-    def _replay(self, attempt: Attempt, stored: StoredAnswer, *, sealed: bool) -> Answer:
+    def _replay(self, attempt: Attempt, stored: StoredAnswer) -> Answer:
         if not self._keyring.verify_fingerprint(attempt.content, stored.fingerprint):
             raise IdempotencyKeyReuseError("This Idempotency-Key was used before, with another request.")
-        if sealed:
-            stored = replace(stored, body=self._keyring.unseal(stored.body, context=_context(attempt.scope)))
+        if stored.sealed:
+            stored = replace(stored, body=self._keyring.unseal(stored.body, context=seal_context(attempt.scope)))
         return Answer(stored.status, stored.body, replayed=True)
-
-
-def _context(scope: IdempotencyScope) -> str:
-    return f"idempotency_keys.response_body:{scope.merchant_id}:{scope.livemode}:{scope.route}:{scope.key}"

@@ -23,15 +23,15 @@ FROM (SELECT
 ) AS row
 """)
 _FIND = text("""
-SELECT fingerprint, response_status, response_body, created_at
+SELECT fingerprint, response_status, response_body, sealed, created_at
 FROM idempotency_keys
 WHERE merchant_id = :merchant_id AND livemode = :livemode AND route = :route AND key = :key
 """)
 _INSERT = text("""
 INSERT INTO idempotency_keys (
-    merchant_id, livemode, route, key, fingerprint, response_status, response_body, created_at
+    merchant_id, livemode, route, key, fingerprint, response_status, response_body, sealed, created_at
 )
-VALUES (:merchant_id, :livemode, :route, :key, :fingerprint, :status, :body, :created_at)
+VALUES (:merchant_id, :livemode, :route, :key, :fingerprint, :status, :body, :sealed, :created_at)
 """)
 
 
@@ -50,6 +50,7 @@ async def find_answer(connection: Connection, scope: IdempotencyScope) -> Stored
         fingerprint=row.fingerprint,
         status=row.response_status,
         body=row.response_body,
+        sealed=row.sealed,
         created_at=row.created_at,
     )
 
@@ -59,6 +60,7 @@ async def insert_answer(connection: Connection, answer: StoredAnswer) -> None:
         "fingerprint": answer.fingerprint,
         "status": answer.status,
         "body": answer.body,
+        "sealed": answer.sealed,
         "created_at": answer.created_at,
     }
     await connection.execute(_INSERT, parameters)
