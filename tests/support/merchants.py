@@ -12,7 +12,8 @@ from gateway_api.refunds.service import RefundService
 from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
-from gateway_common.merchants.seed import TEST_MERCHANT_ID
+from gateway_common.merchants.model import ALL_SCOPES
+from gateway_common.merchants.seed import TEST_KEY, TEST_MERCHANT_ID
 from gateway_common.queue.ringer import Ringer
 from gateway_common.telemetry import new_traceparent
 
@@ -22,7 +23,14 @@ class Merchant:
 
     def __init__(self, database: Database, keyring: Keyring, ringer: Ringer) -> None:
         idempotency = Idempotency(database, keyring, system_clock)
-        self._caller = Caller(TEST_MERCHANT_ID, "Test Merchant", livemode=False)
+        self._caller = Caller(
+            TEST_MERCHANT_ID,
+            "Test Merchant",
+            livemode=False,
+            key_id=TEST_KEY,
+            scopes=ALL_SCOPES,
+            fee_basis_points=0,
+        )
         self._payments = PaymentService(database, idempotency, ringer, system_clock)
         self._refunds = RefundService(database, idempotency, ringer, system_clock)
 

@@ -13,7 +13,7 @@ METADATA_KEYS_MOST: Final = 50
 _INTEGER_LIKE: Final = re.compile(r"0|[1-9][0-9]*")
 _REFERENCE: Final = r"^[\x21-\x7e]{1,64}$"
 _VPA: Final = r"^[A-Za-z0-9.\-_]{2,256}@[A-Za-z][A-Za-z0-9.\-]{1,63}$"
-_CURSOR: Final = r"^[a-z]+_[0-9a-z]{1,40}$"
+_CURSOR: Final = r"^[a-z]+_[0-9a-z_]{1,40}$"
 PATTERNS: Final = {
     _REFERENCE: "must be 1 to 64 visible ASCII characters, without spaces",
     _VPA: "must be a UPI address such as name@bank",
@@ -50,6 +50,7 @@ def _text(most: int) -> StringConstraints:
 Amount = Annotated[StrictInt, Field(ge=AMOUNT_MIN_MINOR, le=AMOUNT_MAX_MINOR)]
 Currency = Annotated[str, AfterValidator(_check_currency)]
 Text = Annotated[str, _text(500), AfterValidator(_refuse_nul)]
+Name = Annotated[str, _text(100), AfterValidator(_refuse_nul)]
 Reference = Annotated[str, StringConstraints(pattern=_REFERENCE)]
 Metadata = Annotated[
     dict[

@@ -13,6 +13,9 @@ from gateway_api.checkout.service import CheckoutService
 from gateway_api.errors import install_error_handlers
 from gateway_api.idempotency import Idempotency
 from gateway_api.jobs.routes import job_routes
+from gateway_api.key_uses import KeyUses
+from gateway_api.keys.routes import key_routes
+from gateway_api.keys.service import KeyService
 from gateway_api.middleware import CheckoutCors, RequestContext
 from gateway_api.openapi import ERRORS, DescribedApp
 from gateway_api.payments.routes import payment_routes
@@ -78,13 +81,15 @@ async def main() -> None:
     }
     ringer = Ringer(bells["payments"], bells["webhooks"])
     keyring = Keyring(settings.gateway_master_key.get_secret_value())
-    authenticator = Authenticator(database, keyring, system_clock)
+    uses = KeyUses(database)
+    authenticator = Authenticator(database, keyring, system_clock, uses)
     idempotency = Idempotency(database, keyring, system_clock)
     payments = PaymentService(database, idempotency, ringer, system_clock)
     routers = [
         payment_routes(payments, authenticator),
         refund_routes(RefundService(database, idempotency, ringer, system_clock), authenticator),
         webhook_routes(WebhookService(database, idempotency, keyring, system_clock), authenticator),
+        key_routes(KeyService(database, idempotency, keyring, system_clock), authenticator),
         checkout_routes(CheckoutService(payments, keyring, system_clock), authenticator),
     ]
     if settings.test_mode:
@@ -92,7 +97,7 @@ async def main() -> None:
     health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check})
     app = create_app(routers, health, settings)
 
-    ringing = asyncio.create_task(ringer.run(drained))
+    background = [asyncio.create_task(ringer.run(drained)), asyncio.create_task(uses.run(drained))]
     log.info("api.started", port=settings.port, test_mode=settings.test_mode)
     await serve(
         http_server(app, settings.host, settings.port),
@@ -100,7 +105,7 @@ async def main() -> None:
         stop=stop,
     )
     drained.set()
-    await ringing
+    await asyncio.gather(*background)
     for bell in bells.values():
         await bell.shutdown()
     await database.close()
