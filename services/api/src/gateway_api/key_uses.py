@@ -11,6 +11,8 @@ from gateway_common.merchants.store import record_key_uses
 from gateway_common.workers.loops import repeat
 
 FLUSH_SECONDS: Final = 10.0
+LAST_FLUSH_SECONDS: Final = 2.0
+"""A database that hangs does not hold up the end of the process."""
 NOTED_MOST: Final = 10_000
 """More keys than one process sees in an outage. One that finds no room is noted at a later use."""
 
@@ -34,8 +36,9 @@ class KeyUses:
     async def run(self, stop: asyncio.Event) -> None:
         """Write what is noted every few seconds until `stop` is set, and once more then."""
         await repeat("key_uses", self.flush, every_seconds=FLUSH_SECONDS, stop=stop)
-        with contextlib.suppress(DatabaseUnavailableError, StatementRefusedError):
-            await self.flush()
+        with contextlib.suppress(DatabaseUnavailableError, StatementRefusedError, TimeoutError):
+            async with asyncio.timeout(LAST_FLUSH_SECONDS):
+                await self.flush()
 
     async def flush(self) -> None:
         """Write what is noted. What can't be written is noted again, unless a newer note is there."""
