@@ -20,6 +20,9 @@ from gateway_api.events.routes import event_routes
 from gateway_api.idempotency import Idempotency
 from gateway_api.idempotency_keys.routes import idempotency_routes
 from gateway_api.jobs.routes import job_routes
+from gateway_api.key_uses import KeyUses
+from gateway_api.keys.routes import key_routes
+from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
 from gateway_api.main import create_app
 from gateway_api.orders.routes import order_routes
@@ -36,7 +39,7 @@ from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.db.schema import schema_check
-from gateway_common.merchants.model import ApiKey
+from gateway_common.merchants.model import ALL_SCOPES, ApiKey
 from gateway_common.merchants.seed import TEST_KEY, TEST_SECRET
 from gateway_common.merchants.store import save_api_key, save_merchant
 from gateway_common.payments.model import PaymentStatus, authorize, complete_capture, move
@@ -61,6 +64,7 @@ class Api:
     client: httpx.AsyncClient
     database: Database
     keyring: Keyring
+    uses: KeyUses
 
     def browser(self, **headers: str) -> httpx.AsyncClient:
         """A client with these headers and no others."""
@@ -101,16 +105,21 @@ class Api:
 
     async def add_key(self, key_id: str, merchant_id: str, secret: str, **changes: Any) -> dict[str, str]:
         """Give a merchant a key, the merchant made if it is new; the headers that use it."""
-        key = {"livemode": key_id.startswith("key_live_"), "expires_at": None, "revoked_at": None} | changes
+        values = {"livemode": key_id.startswith("key_live_"), "name": None, "scopes": ALL_SCOPES} | changes
         name = f"Merchant {merchant_id}"
         hashed = self.keyring.hash_secret(secret)
         async with self.database.transaction() as connection:
             await save_merchant(connection, merchant_id, name, system_clock())
-            await save_api_key(
-                connection,
-                ApiKey(id=key_id, merchant_id=merchant_id, merchant_name=name, secret_hash=hashed, **key),
-                system_clock(),
+            key = ApiKey(
+                id=key_id,
+                merchant_id=merchant_id,
+                merchant_name=name,
+                merchant_fee_basis_points=0,
+                secret_hash=hashed,
+                created_at=system_clock(),
+                **values,
             )
+            await save_api_key(connection, key)
         return {"X-Api-Key": key_id, "X-Api-Secret": secret}
 
 
@@ -146,8 +155,10 @@ async def running_api(
     }
     ringer = Ringer(bells["payments"], bells["webhooks"])
     keyring = Keyring(master_key)
+    uses = KeyUses(database)
     app = create_app(
-        _routers(database, keyring, ringer, clock) + ([job_routes(database, bells)] if test_mode else []),
+        _routers(database, keyring, ringer, clock=clock, uses=uses)
+        + ([job_routes(database, bells)] if test_mode else []),
         Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check}),
         settings,
     )
@@ -156,7 +167,7 @@ async def running_api(
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://api", headers=KEYS, timeout=30
     ) as client:
-        yield Api(app, client, database, keyring)
+        yield Api(app, client, database, keyring, uses)
     stop.set()
     await ringing
     for bell in bells.values():
@@ -164,8 +175,8 @@ async def running_api(
     await database.close()
 
 
-def _routers(database: Database, keyring: Keyring, ringer: Ringer, clock: Clock) -> list[Any]:
-    authenticator = Authenticator(database, keyring, clock)
+def _routers(database: Database, keyring: Keyring, ringer: Ringer, *, clock: Clock, uses: KeyUses) -> list[Any]:
+    authenticator = Authenticator(database, keyring, clock, uses)
     idempotency = Idempotency(database, keyring, clock)
     payments = PaymentService(database, idempotency, ringer, keyring, clock)
     return [
@@ -178,4 +189,5 @@ def _routers(database: Database, keyring: Keyring, ringer: Ringer, clock: Clock)
         ledger_routes(database, authenticator),
         idempotency_routes(idempotency, authenticator),
         checkout_routes(CheckoutService(database, payments, keyring, clock), authenticator),
+        key_routes(KeyService(database, idempotency, keyring, clock), authenticator),
     ]

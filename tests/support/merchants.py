@@ -14,7 +14,8 @@ from gateway_api.refunds.service import RefundService
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
-from gateway_common.merchants.seed import TEST_MERCHANT_ID
+from gateway_common.merchants.model import ALL_SCOPES
+from gateway_common.merchants.seed import TEST_KEY, TEST_MERCHANT_ID
 from gateway_common.queue.ringer import Ringer
 from gateway_common.telemetry import new_traceparent
 
@@ -26,7 +27,14 @@ class Merchant:
 
     def __init__(self, database: Database, keyring: Keyring, ringer: Ringer, *, clock: Clock = system_clock) -> None:
         idempotency = Idempotency(database, keyring, clock)
-        self._caller = Caller(TEST_MERCHANT_ID, "Test Merchant", livemode=False)
+        self._caller = Caller(
+            TEST_MERCHANT_ID,
+            "Test Merchant",
+            livemode=False,
+            key_id=TEST_KEY,
+            scopes=ALL_SCOPES,
+            fee_basis_points=0,
+        )
         self._payments = PaymentService(database, idempotency, ringer, keyring, clock)
         self._refunds = RefundService(database, idempotency, ringer, clock)
 

@@ -191,5 +191,5 @@ async def test_the_stored_fingerprint_tells_nothing_of_the_body(api: Api) -> Non
     async with api.database.statement() as connection:
         fingerprints = (await connection.scalars(text("SELECT fingerprint FROM idempotency_keys"))).all()
 
-    assert all(len(fingerprint) == 32 for fingerprint in fingerprints)
+    assert all(len(fingerprint) == 36 for fingerprint in fingerprints)
     assert not any(b"upi" in fingerprint for fingerprint in fingerprints)

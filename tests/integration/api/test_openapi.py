@@ -40,6 +40,11 @@ ROUTES = {
     "GET /api/v1/balance": (200, "BalanceBody", MERCHANT),
     "GET /api/v1/ledger/entries": (200, "LedgerEntryPage", MERCHANT),
     "GET /api/v1/idempotency/{key}": (200, "KeyUsePage", MERCHANT),
+    "POST /api/v1/api-keys": (201, "CreatedKeyBody", MERCHANT),
+    "GET /api/v1/api-keys": (200, "KeyPage", MERCHANT),
+    "GET /api/v1/api-keys/{key_id}": (200, "KeyBody", MERCHANT),
+    "POST /api/v1/api-keys/{key_id}/rotate": (201, "CreatedKeyBody", MERCHANT),
+    "POST /api/v1/api-keys/{key_id}/revoke": (200, "KeyBody", MERCHANT),
     "GET /api/v1/checkout/orders/{order_id}": (200, "CheckoutOrderBody", PUBLISHABLE),
     "POST /api/v1/checkout/payments": (201, "CreatedCheckoutPaymentBody", PUBLISHABLE),
     "GET /api/v1/checkout/payments/{payment_id}": (200, "CheckoutPaymentBody", WITH_TOKEN),
@@ -140,6 +145,7 @@ async def test_answers_hold_exactly_what_their_models_describe(api: Api, documen
     refund = expect(201, await api.client.post(f"/api/v1/payments/{payment_id}/refunds", json={"amount": 1}))
     endpoint = expect(201, await api.client.post("/api/v1/webhook-endpoints", json={"url": "https://shop.example"}))
     payment = await api.create()
+    key = expect(201, await api.client.post("/api/v1/api-keys", json={"scopes": ["read"]}))
     (delivery,) = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
 
     for model, shown in (
@@ -147,6 +153,7 @@ async def test_answers_hold_exactly_what_their_models_describe(api: Api, documen
         ("RefundBody", refund),
         ("CreatedEndpointBody", endpoint),
         ("DeliveryBody", delivery),
+        ("CreatedKeyBody", key),
     ):
         assert set(schemas[model]["properties"]) == set(shown)
         assert set(schemas[model]["required"]) == set(shown)

@@ -159,3 +159,13 @@ def test_no_changed_token_says_something_new(position: int, character: str) -> N
 def test_a_master_key_that_is_none_is_refused_in_words(master_keys: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Keyring(master_keys)
+
+
+def test_what_is_sealed_hashed_or_fingerprinted_says_by_which_master_key() -> None:
+    for keyring in (KEYRING, ROTATED):
+        assert keyring.key_id(keyring.seal(b"secret", context="a row")) == keyring.current_key_id
+        assert keyring.key_id(keyring.fingerprint(b"content")) == keyring.current_key_id
+        assert keyring.is_hash_current(keyring.hash_secret("secret"))
+
+    assert ROTATED.current_key_id == Keyring(NEW).current_key_id != KEYRING.current_key_id
+    assert not ROTATED.is_hash_current(KEYRING.hash_secret("secret"))

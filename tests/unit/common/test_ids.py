@@ -15,6 +15,9 @@ PREFIXES = {
     "REFUND": "rfnd_",
     "EVENT": "evt_",
     "WEBHOOK_ENDPOINT": "we_",
+    "MERCHANT": "mer_",
+    "TEST_KEY": "key_test_",
+    "LIVE_KEY": "key_live_",
     "WORKER": "wrk_",
     "REQUEST": "req_",
 }

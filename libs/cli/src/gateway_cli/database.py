@@ -1,11 +1,19 @@
-"""Brings a database to the state the gateway needs: newest schema, test merchant. The rules for both are in common."""
+"""Brings a database to the state the gateway needs: newest schema, test merchant; and opens it for commands.
+
+The rules for all of it are in common. What goes wrong is told in one sentence.
+"""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import psycopg
 
 from gateway_cli.failure import Failure, UsageFailure
+from gateway_common.db.database import Database
 from gateway_common.db.migrations import upgrade
+from gateway_common.db.schema import schema_check
+from gateway_common.errors import GatewayError
 from gateway_common.merchants.seed import seed_test_merchant
 from gateway_common.settings import normalize_database_url
 
@@ -22,6 +30,22 @@ async def seed(database_url: str, master_key: str) -> None:
     """Make the test merchant and its key."""
     await asyncio.to_thread(_check, database_url)
     await seed_test_merchant(database_url, master_key)
+
+
+@asynccontextmanager
+async def opened(database_url: str) -> AsyncIterator[Database]:
+    """A database that answers and has the schema we know; Failure for what goes wrong with it or with the request."""
+    await asyncio.to_thread(_check, database_url)
+    database = Database(normalize_database_url(database_url), application_name="gateway-cli", pool_size=1)
+    try:
+        state = await schema_check(database)()
+        if state != "ok":
+            raise Failure(f"The database of DATABASE_URL can't be used: {state}.")
+        yield database
+    except GatewayError as error:
+        raise Failure(error.message) from error
+    finally:
+        await database.close()
 
 
 def _check(database_url: str) -> None:

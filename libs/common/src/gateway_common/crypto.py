@@ -35,6 +35,19 @@ class Keyring:
         """Read comma-separated base64 keys of 32 bytes, the current one first. ValueError says what is wrong."""
         self._keys = [_parse_master_key(part.strip()) for part in master_keys.split(",")]
 
+    @property
+    def current_key_id(self) -> str:
+        """By which the first master key is known in what it sealed and hashed."""
+        return self._keys[0].key_id.hex()
+
+    def key_id(self, sealed: bytes) -> str:
+        """Which master key sealed this or took this fingerprint, whether we have it or not."""
+        return sealed[:_KEY_ID_BYTES].hex()
+
+    def is_hash_current(self, stored: str) -> bool:
+        """Whether the first master key made this hash of a secret."""
+        return stored.startswith(f"{self.current_key_id}:")
+
     def hash_secret(self, secret: str) -> str:
         """Hash an API secret. It has 128 random bits or more, so one keyed hash suffices, no slow one."""
         key = self._keys[0]
@@ -50,18 +63,14 @@ class Keyring:
 
     def fingerprint(self, content: bytes) -> bytes:
         """A keyed digest by which two request bodies are told apart; a plain hash of a card number could be guessed."""
-        return hmac.digest(self._keys[0].hash_key, b"fingerprint:" + content, "sha256")
+        return _fingerprint(self._keys[0], content)
 
     def verify_fingerprint(self, content: bytes, stored: bytes) -> bool:
         return any(
-            hmac.compare_digest(stored, hmac.digest(key.hash_key, b"fingerprint:" + content, "sha256"))
+            hmac.compare_digest(stored, _fingerprint(key, content))
             for key in self._keys
+            if stored.startswith(key.key_id)
         )
-
-    @property
-    def key_id(self) -> str:
-        """The id of the master key that seals now."""
-        return self._keys[0].key_id.hex()
 
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """Encrypt with AES-256-GCM. `context` names table, row and column, so that no value fits another row."""
@@ -110,6 +119,10 @@ def _parse_master_key(encoded: str) -> _MasterKey:
         hash_key=_derive(raw, b"gateway hash v1"),
         seal=AESGCM(_derive(raw, b"gateway seal v1")),
     )
+
+
+def _fingerprint(key: _MasterKey, content: bytes) -> bytes:
+    return key.key_id + hmac.digest(key.hash_key, b"fingerprint:" + content, "sha256")
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

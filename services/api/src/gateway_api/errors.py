@@ -31,6 +31,7 @@ _WORDS: Final = {
     "string_unicode": "must be valid Unicode",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least one entry",
     "too_long": "must have at most {max_length} entries",
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",

@@ -17,7 +17,7 @@ _METHOD_NAME: Final = r"^[a-z0-9_]{2,32}$"
 _IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{8,255}$"
 CARD_NUMBER: Final = r"^[0-9]{12,19}$"
 CARD_CVC: Final = r"^[0-9]{3,4}$"
-_CURSOR: Final = r"^[a-z]+_[0-9a-z]{1,40}$"
+_CURSOR: Final = r"^[a-z]+_[0-9a-z_]{1,40}$"
 PATTERNS: Final = {
     _REFERENCE: "must be 1 to 64 visible ASCII characters, without spaces",
     _VPA: "must be a UPI address such as name@bank",
@@ -58,6 +58,7 @@ def _text(most: int) -> StringConstraints:
 Amount = Annotated[StrictInt, Field(ge=AMOUNT_MIN_MINOR, le=AMOUNT_MAX_MINOR)]
 Currency = Annotated[str, AfterValidator(_check_currency)]
 Text = Annotated[str, _text(500), AfterValidator(_refuse_nul)]
+Name = Annotated[str, _text(100), AfterValidator(_refuse_nul)]
 Reference = Annotated[str, StringConstraints(pattern=_REFERENCE)]
 Metadata = Annotated[
     dict[

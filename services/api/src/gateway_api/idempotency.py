@@ -12,7 +12,14 @@ from gateway_common.clock import Clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Connection, Database
 from gateway_common.errors import IdempotencyKeyReuseError
-from gateway_common.idempotency.model import IdempotencyScope, KeyUse, StoredAnswer, in_progress, parse_idempotency_key
+from gateway_common.idempotency.model import (
+    IdempotencyScope,
+    KeyUse,
+    StoredAnswer,
+    in_progress,
+    parse_idempotency_key,
+    seal_context,
+)
 from gateway_common.idempotency.store import (
     count_replay,
     find_answer,
@@ -55,15 +62,15 @@ class Idempotency:
 
     def keep(self, attempt: Attempt, given: Answer, *, sealed: bool = False) -> StoredAnswer:
         """The answer as it is stored."""
-        body = self._keyring.seal(given.body, context=_context(attempt.scope)) if sealed else given.body
+        body = self._keyring.seal(given.body, context=seal_context(attempt.scope)) if sealed else given.body
         return StoredAnswer(
             scope=attempt.scope,
             fingerprint=self._keyring.fingerprint(attempt.content),
             status=given.status,
             body=body,
+            sealed=sealed,
             created_at=self._clock(),
             request_id=attempt.request_id,
-            sealed=sealed,
         )
 
     async def run(
@@ -112,9 +119,5 @@ class Idempotency:
         if not self._keyring.verify_fingerprint(attempt.content, stored.fingerprint):
             raise IdempotencyKeyReuseError("This Idempotency-Key was used before, with another request.")
         if stored.sealed:
-            stored = replace(stored, body=self._keyring.unseal(stored.body, context=_context(attempt.scope)))
+            stored = replace(stored, body=self._keyring.unseal(stored.body, context=seal_context(attempt.scope)))
         return Answer(stored.status, stored.body, replayed=True)
-
-
-def _context(scope: IdempotencyScope) -> str:
-    return f"idempotency_keys.response_body:{scope.merchant_id}:{scope.livemode}:{scope.route}:{scope.key}"

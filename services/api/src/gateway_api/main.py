@@ -15,6 +15,9 @@ from gateway_api.events.routes import event_routes
 from gateway_api.idempotency import Idempotency
 from gateway_api.idempotency_keys.routes import idempotency_routes
 from gateway_api.jobs.routes import job_routes
+from gateway_api.key_uses import KeyUses
+from gateway_api.keys.routes import key_routes
+from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
 from gateway_api.middleware import CheckoutCors, RequestContext
 from gateway_api.openapi import ERRORS, DescribedApp
@@ -84,7 +87,8 @@ async def main() -> None:
     }
     ringer = Ringer(bells["payments"], bells["webhooks"])
     keyring = Keyring(settings.gateway_master_key.get_secret_value())
-    authenticator = Authenticator(database, keyring, system_clock)
+    uses = KeyUses(database)
+    authenticator = Authenticator(database, keyring, system_clock, uses)
     idempotency = Idempotency(database, keyring, system_clock)
     payments = PaymentService(database, idempotency, ringer, keyring, system_clock)
     routers = [
@@ -97,13 +101,14 @@ async def main() -> None:
         ledger_routes(database, authenticator),
         idempotency_routes(idempotency, authenticator),
         checkout_routes(CheckoutService(database, payments, keyring, system_clock), authenticator),
+        key_routes(KeyService(database, idempotency, keyring, system_clock), authenticator),
     ]
     if settings.test_mode:
         routers.append(job_routes(database, bells))
     health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check})
     app = create_app(routers, health, settings)
 
-    ringing = asyncio.create_task(ringer.run(drained))
+    background = [asyncio.create_task(ringer.run(drained)), asyncio.create_task(uses.run(drained))]
     log.info("api.started", port=settings.port, test_mode=settings.test_mode)
     await serve(
         http_server(app, settings.host, settings.port),
@@ -111,7 +116,7 @@ async def main() -> None:
         stop=stop,
     )
     drained.set()
-    await ringing
+    await asyncio.gather(*background)
     for bell in bells.values():
         await bell.shutdown()
     await database.close()

@@ -19,6 +19,7 @@ from gateway_common.workers.lifecycle import Loop, Worker, run_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
+from gateway_webhook_dispatcher.housekeeping import Housekeeper
 from gateway_webhook_dispatcher.settings import DispatcherSettings
 from gateway_webhook_dispatcher.tasks import RING_SLOTS, register_tasks
 
@@ -85,6 +86,7 @@ async def main() -> None:
         loops=[
             Loop(name="free_leases", action=dispatcher.free_leases, every_seconds=FREE_EVERY_SECONDS),
             Loop(name="cancel_orphans", action=dispatcher.cancel_orphans, every_seconds=TIDY_EVERY_SECONDS),
+            *Housekeeper(database, system_clock).loops(),
             Loop(name="measure", action=dispatcher.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="tidy", action=tidy, every_seconds=TIDY_EVERY_SECONDS),
         ],

@@ -33,10 +33,10 @@ class StoredAnswer:
     fingerprint: bytes
     status: int
     body: bytes
+    sealed: bool = False
+    """Whether the body is encrypted, because it holds a secret."""
     created_at: datetime
     request_id: str | None
-    sealed: bool = False
-    """Whether `body` is encrypted, because it holds a secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,11 @@ def parse_idempotency_key(header: str | None) -> str | None:
     if not _KEY.fullmatch(header):
         raise InvalidRequestError("Idempotency-Key must be 8 to 255 visible ASCII characters.", param="Idempotency-Key")
     return header
+
+
+def seal_context(scope: IdempotencyScope) -> str:
+    """What binds a sealed answer to its key's row."""
+    return f"idempotency_keys.response_body:{scope.merchant_id}:{scope.livemode}:{scope.route}:{scope.key}"
 
 
 def in_progress() -> IdempotencyInProgressError:

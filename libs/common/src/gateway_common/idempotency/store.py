@@ -68,9 +68,9 @@ async def find_answer(connection: Connection, scope: IdempotencyScope) -> Stored
         fingerprint=row.fingerprint,
         status=row.response_status,
         body=row.response_body,
+        sealed=row.sealed,
         created_at=row.created_at,
         request_id=row.request_id,
-        sealed=row.sealed,
     )
 
 
@@ -79,9 +79,9 @@ async def insert_answer(connection: Connection, answer: StoredAnswer) -> None:
         "fingerprint": answer.fingerprint,
         "status": answer.status,
         "body": answer.body,
+        "sealed": answer.sealed,
         "created_at": answer.created_at,
         "request_id": answer.request_id,
-        "sealed": answer.sealed,
     }
     await connection.execute(_INSERT, parameters)
 

@@ -5,7 +5,7 @@ from typing import Final
 from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
-from gateway_common.merchants.model import ApiKey
+from gateway_common.merchants.model import ALL_SCOPES, ApiKey
 from gateway_common.merchants.store import save_api_key, save_merchant
 from gateway_common.settings import normalize_database_url
 
@@ -22,14 +22,16 @@ async def seed_test_merchant(database_url: str, master_key: str) -> None:
         id=TEST_KEY,
         merchant_id=TEST_MERCHANT_ID,
         merchant_name="Test Merchant",
+        merchant_fee_basis_points=0,
         livemode=False,
+        name="Test key",
+        scopes=ALL_SCOPES,
         secret_hash=Keyring(master_key).hash_secret(TEST_SECRET),
-        expires_at=None,
-        revoked_at=None,
+        created_at=now,
     )
     try:
         async with database.transaction() as connection:
             await save_merchant(connection, key.merchant_id, key.merchant_name, now)
-            await save_api_key(connection, key, now)
+            await save_api_key(connection, key)
     finally:
         await database.close()

@@ -13,6 +13,7 @@ from gateway_common.db.database import Database
 from gateway_common.errors import UnprocessableError
 from gateway_common.events.model import EventType, numbered_event_snapshot
 from gateway_common.events.store import get_event, list_events, list_events_after
+from gateway_common.merchants.model import Scope
 
 AfterSequence = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
 
@@ -36,11 +37,11 @@ class EventPage(BaseModel):
 
 def event_routes(database: Database, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/api/v1/events", tags=["events"])
-    merchant = Depends(authenticator.merchant)
+    reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("", responses={200: {"model": EventPage}})
     async def list_all_events(
-        caller: Annotated[Caller, merchant],
+        caller: Annotated[Caller, reader],
         limit: Limit = 10,
         starting_after: StartingAfter = None,
         after_sequence: AfterSequence = None,
@@ -60,7 +61,7 @@ def event_routes(database: Database, authenticator: Authenticator) -> APIRouter:
         return respond_page([numbered_event_snapshot(event) for event in found], limit)
 
     @router.get("/{event_id}", responses={200: {"model": EventBody}})
-    async def read_event(event_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
+    async def read_event(event_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read an event."""
         async with database.statement() as connection:
             event = await get_event(connection, event_id, merchant_id=caller.merchant_id, livemode=caller.livemode)

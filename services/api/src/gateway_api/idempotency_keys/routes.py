@@ -13,6 +13,7 @@ from gateway_api.fields import PathKey
 from gateway_api.idempotency import Idempotency
 from gateway_common.errors import NotFoundError
 from gateway_common.idempotency.model import key_use_snapshot
+from gateway_common.merchants.model import Scope
 
 
 class KeyUseBody(BaseModel):
@@ -37,10 +38,10 @@ class KeyUsePage(BaseModel):
 
 def idempotency_routes(idempotency: Idempotency, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/api/v1/idempotency", tags=["idempotency"])
-    merchant = Depends(authenticator.merchant)
+    reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("/{key:path}", responses={200: {"model": KeyUsePage}})
-    async def get_idempotency_key(request: Request, key: PathKey, caller: Annotated[Caller, merchant]) -> Response:
+    async def get_idempotency_key(request: Request, key: PathKey, caller: Annotated[Caller, reader]) -> Response:
         """What was answered under an Idempotency-Key: one entry for each route it was used on."""
         uses = await idempotency.list_uses(caller, key, _post_routes(request))
         if not uses:

@@ -13,6 +13,7 @@ from gateway_api.fields import IdFilter, Limit, StartingAfter
 from gateway_common.db.database import Database
 from gateway_common.ledger.model import Account, PostingKind, balance_snapshot, entry_snapshot
 from gateway_common.ledger.store import find_balances, list_entries
+from gateway_common.merchants.model import Scope
 
 
 class CurrencyBalance(BaseModel):
@@ -52,10 +53,10 @@ class LedgerEntryPage(BaseModel):
 
 def ledger_routes(database: Database, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["ledger"])
-    merchant = Depends(authenticator.merchant)
+    reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("/balance", responses={200: {"model": BalanceBody}})
-    async def get_balance(caller: Annotated[Caller, merchant]) -> Response:
+    async def get_balance(caller: Annotated[Caller, reader]) -> Response:
         """What is the merchant's, held for refunds, kept as fees, and still with providers, by currency."""
         async with database.statement() as connection:
             balances = await find_balances(connection, merchant_id=caller.merchant_id, livemode=caller.livemode)
@@ -63,7 +64,7 @@ def ledger_routes(database: Database, authenticator: Authenticator) -> APIRouter
 
     @router.get("/ledger/entries", responses={200: {"model": LedgerEntryPage}})
     async def list_ledger_entries(
-        caller: Annotated[Caller, merchant],
+        caller: Annotated[Caller, reader],
         limit: Limit = 10,
         starting_after: StartingAfter = None,
         payment_id: IdFilter = None,

@@ -11,21 +11,22 @@ from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAf
 from gateway_api.idempotency import attempt_of
 from gateway_api.orders.schemas import CreateOrder, OrderBody, OrderPage
 from gateway_api.orders.service import OrderService
+from gateway_common.merchants.model import Scope
 from gateway_common.orders.model import order_snapshot
 
 
 def order_routes(service: OrderService, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
-    merchant = Depends(authenticator.merchant)
+    reader, writer = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WRITE))
 
     @router.post("", status_code=201, responses={201: {"model": OrderBody}})
-    async def create_order(request: Request, body: CreateOrder, caller: Annotated[Caller, merchant]) -> Response:
+    async def create_order(request: Request, body: CreateOrder, caller: Annotated[Caller, writer]) -> Response:
         """Create an order: what is to be paid, once."""
         return respond(await service.create(caller, body, attempt_of(request, caller, body)))
 
     @router.get("", responses={200: {"model": OrderPage}})
     async def list_orders(
-        caller: Annotated[Caller, merchant],
+        caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
         starting_after: StartingAfter = None,
@@ -43,7 +44,7 @@ def order_routes(service: OrderService, authenticator: Authenticator) -> APIRout
         return respond_page([order_snapshot(order) for order in found], limit)
 
     @router.get("/{order_id}", responses={200: {"model": OrderBody}})
-    async def get_order(order_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
+    async def get_order(order_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read an order, by its id or by its reference."""
         return respond(answer(200, order_snapshot(await service.get(caller, order_id))))
 

@@ -54,4 +54,4 @@ class CardBody(RequestBody):
 
 def seal_card(keyring: Keyring, card: Card, payment_id: str) -> SealedCard:
     """The card as it is stored: it opens only for this payment."""
-    return SealedCard(keyring.key_id, keyring.seal(dump_card(card), context=seal_context(payment_id)))
+    return SealedCard(keyring.current_key_id, keyring.seal(dump_card(card), context=seal_context(payment_id)))

@@ -11,22 +11,23 @@ from gateway_api.fields import CreatedFrom, CreatedTo, Limit, OrderFilter, PathI
 from gateway_api.idempotency import attempt_of
 from gateway_api.payments.schemas import CancelPayment, CapturePayment, CreatePayment, PaymentBody, PaymentPage
 from gateway_api.payments.service import PaymentService
+from gateway_common.merchants.model import Scope
 from gateway_common.payments.model import PaymentMethod, PaymentStatus, payment_snapshot
 
 
 def payment_routes(service: PaymentService, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
-    merchant = Depends(authenticator.merchant)
+    reader, writer = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WRITE))
 
     @router.post("", status_code=201, responses={201: {"model": PaymentBody}})
-    async def create_payment(request: Request, body: CreatePayment, caller: Annotated[Caller, merchant]) -> Response:
+    async def create_payment(request: Request, body: CreatePayment, caller: Annotated[Caller, writer]) -> Response:
         """Create a payment. It is stored and answered at once as `pending`; a processor carries it further."""
         attempt = attempt_of(request, caller, body)
         return respond(await service.create(caller, body, attempt, request.state.traceparent))
 
     @router.get("", responses={200: {"model": PaymentPage}})
     async def list_payments(
-        caller: Annotated[Caller, merchant],
+        caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
         starting_after: StartingAfter = None,
@@ -50,13 +51,13 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> API
         return respond_page([payment_snapshot(payment) for payment in found], limit)
 
     @router.get("/{payment_id}", responses={200: {"model": PaymentBody}})
-    async def get_payment(payment_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
+    async def get_payment(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read a payment."""
         return respond(answer(200, payment_snapshot(await service.get(caller, payment_id))))
 
     @router.post("/{payment_id}/capture", responses={200: {"model": PaymentBody}})
     async def capture_payment(
-        request: Request, payment_id: PathId, caller: Annotated[Caller, merchant], body: CapturePayment | None = None
+        request: Request, payment_id: PathId, caller: Annotated[Caller, writer], body: CapturePayment | None = None
     ) -> Response:
         """Capture an authorized payment, in full or in part. The decision stands at once."""
         wanted = body or CapturePayment()
@@ -65,7 +66,7 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> API
 
     @router.post("/{payment_id}/cancel", responses={200: {"model": PaymentBody}})
     async def cancel_payment(
-        request: Request, payment_id: PathId, caller: Annotated[Caller, merchant], body: CancelPayment | None = None
+        request: Request, payment_id: PathId, caller: Annotated[Caller, writer], body: CancelPayment | None = None
     ) -> Response:
         """Cancel a payment that no processor has taken yet, or void an authorization that is not captured."""
         attempt = attempt_of(request, caller, body or CancelPayment())

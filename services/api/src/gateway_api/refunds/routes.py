@@ -11,16 +11,17 @@ from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAf
 from gateway_api.idempotency import attempt_of
 from gateway_api.refunds.schemas import CreateRefund, RefundBody, RefundPage
 from gateway_api.refunds.service import RefundService
+from gateway_common.merchants.model import Scope
 from gateway_common.refunds.model import RefundStatus, refund_snapshot
 
 
 def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["refunds"])
-    merchant = Depends(authenticator.merchant)
+    reader, refunder = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.REFUNDS))
 
     @router.post("/payments/{payment_id}/refunds", status_code=201, responses={201: {"model": RefundBody}})
     async def create_refund(
-        request: Request, payment_id: PathId, caller: Annotated[Caller, merchant], body: CreateRefund | None = None
+        request: Request, payment_id: PathId, caller: Annotated[Caller, refunder], body: CreateRefund | None = None
     ) -> Response:
         """Refund a captured payment: `amount`, or all that is left."""
         wanted = body or CreateRefund()
@@ -29,7 +30,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRo
 
     @router.get("/payments/{payment_id}/refunds", responses={200: {"model": RefundPage}})
     async def list_payment_refunds(
-        payment_id: PathId, caller: Annotated[Caller, merchant], limit: Limit = 10, starting_after: StartingAfter = None
+        payment_id: PathId, caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: StartingAfter = None
     ) -> Response:
         """List a payment's refunds, newest first."""
         found = await service.list(caller, limit=limit + 1, starting_after=starting_after, payment_id=payment_id)
@@ -37,7 +38,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRo
 
     @router.get("/refunds", responses={200: {"model": RefundPage}})
     async def list_refunds(
-        caller: Annotated[Caller, merchant],
+        caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
         starting_after: StartingAfter = None,
@@ -57,7 +58,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRo
         return respond_page([refund_snapshot(refund) for refund in found], limit)
 
     @router.get("/refunds/{refund_id}", responses={200: {"model": RefundBody}})
-    async def get_refund(refund_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
+    async def get_refund(refund_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read a refund."""
         return respond(answer(200, refund_snapshot(await service.get(caller, refund_id))))
 

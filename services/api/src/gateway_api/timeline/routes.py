@@ -11,6 +11,7 @@ from gateway_api.answers import answer, respond
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import PathId
 from gateway_common.db.database import Database
+from gateway_common.merchants.model import Scope
 from gateway_common.payments.model import PaymentStatus
 from gateway_common.payments.store import get_payment
 from gateway_common.timeline.model import EntryKind, WaitingFor, timeline_snapshot
@@ -53,10 +54,10 @@ class TimelineBody(BaseModel):
 
 def timeline_routes(database: Database, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
-    merchant = Depends(authenticator.merchant)
+    reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("/{payment_id}/timeline", responses={200: {"model": TimelineBody}})
-    async def get_payment_timeline(payment_id: PathId, caller: Annotated[Caller, merchant]) -> Response:
+    async def get_payment_timeline(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Events, provider answers, ledger entries and webhook attempts of a payment, and what happens next."""
         async with database.transaction() as connection:
             payment = await get_payment(

@@ -1,0 +1,23 @@
+"""What a command needs from the environment, asked for in one sentence where it is missing or wrong."""
+
+import os
+
+from gateway_cli.failure import UsageFailure
+from gateway_common.crypto import Keyring
+
+
+def required(name: str) -> str:
+    """The value of a setting; UsageFailure without one."""
+    value = os.environ.get(name)
+    if not value:
+        raise UsageFailure(f"Set {name} first.")
+    return value
+
+
+def keyring() -> Keyring:
+    """The master keys of GATEWAY_MASTER_KEY; UsageFailure if they are none."""
+    master_keys = required("GATEWAY_MASTER_KEY")
+    try:
+        return Keyring(master_keys)
+    except ValueError as error:
+        raise UsageFailure(f"{error}.") from error

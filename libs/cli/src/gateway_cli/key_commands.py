@@ -1,0 +1,233 @@
+"""The commands of merchants, API keys and master keys: what they are called with and what they print."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+
+from gateway_cli import keys
+from gateway_cli.database import opened
+from gateway_cli.environment import keyring, required
+from gateway_cli.failure import Failure, UsageFailure
+from gateway_cli.reseal import Report, reseal_all
+from gateway_common.clock import system_clock
+from gateway_common.db.database import Database
+from gateway_common.merchants.model import (
+    LIFETIME_MOST,
+    OVERLAP_MOST,
+    ApiKey,
+    Scope,
+    api_key_snapshot,
+    is_active,
+    merchant_snapshot,
+)
+from gateway_common.reseal.model import SealedKind
+
+_NAME_CHARACTERS_MOST: Final = 100
+_OVERLAP_HOURS_MOST: Final = int(OVERLAP_MOST.total_seconds()) // 3600
+_SHOWN_ONCE: Final = "The secret is shown only now: the gateway keeps no more than its hash."
+_RESEALED: Final = {
+    SealedKind.WEBHOOK_ENDPOINT: "webhook signing secrets",
+    SealedKind.CARD: "cards of payments under way",
+    SealedKind.ANSWER: "answers that hold a secret",
+}
+
+merchant_commands = typer.Typer(no_args_is_help=True, help="Merchants: make and list them.")
+key_commands = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate and revoke them.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, key_test_… or key_live_….")]
+MerchantId = Annotated[str, typer.Option("--merchant", help="The merchant's id, mer_….")]
+Result = TypeVar("Result")
+
+
+@merchant_commands.command("create")
+def create_merchant(
+    name: Annotated[str, typer.Option(help="As its customers see it.")],
+    fee_basis_points: Annotated[
+        int, typer.Option(min=0, max=10_000, help="What the gateway keeps of each capture: 250 is 2.5 %.")
+    ] = 0,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make a merchant."""
+    checked = _check_name(name)
+    merchant = _with_database(lambda database: keys.create_merchant(database, checked, fee_basis_points))
+    if as_json:
+        _print_json(merchant_snapshot(merchant))
+        return
+    print(f"Made the merchant {merchant.id} ({merchant.name}).")
+    print(f"Give it a key with: gateway keys create --merchant {merchant.id}")
+
+
+@merchant_commands.command("list")
+def list_merchants(*, as_json: AsJson = False) -> None:
+    """List all merchants, newest first."""
+    found = [merchant_snapshot(merchant) for merchant in _with_database(keys.find_merchants)]
+    if as_json:
+        _print_json(found)
+        return
+    rows = [(row["id"], row["name"], f"{row['fee_basis_points']} bp", row["created_at"]) for row in found]
+    _print_table(("merchant", "name", "fee", "made"), rows)
+
+
+@key_commands.command("create")
+def create_key(
+    merchant: MerchantId,
+    name: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
+    scopes: Annotated[str, typer.Option(help="What it may do, separated by commas.")] = ",".join(Scope),
+    expires_in_days: Annotated[
+        int | None, typer.Option(min=1, max=LIFETIME_MOST.days, help="Forever if unset.")
+    ] = None,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="A key for real money; otherwise for test mode.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key. Its secret is printed once."""
+    wanted = keys.WantedKey(
+        merchant_id=merchant,
+        livemode=live,
+        name=None if name is None else _check_name(name),
+        scopes=_parse_scopes(scopes),
+        lifetime=None if expires_in_days is None else timedelta(days=expires_in_days),
+    )
+    ring = keyring()
+    key, secret = _with_database(lambda database: keys.create_key(database, ring, wanted))
+    _print_key(key, secret, f"Made a {_mode(key)} key of {key.merchant_id} ({key.merchant_name}).", as_json=as_json)
+
+
+@key_commands.command("list")
+def list_keys(merchant: MerchantId, *, as_json: AsJson = False) -> None:
+    """List a merchant's keys of both modes, never their secrets."""
+    found = _with_database(lambda database: keys.find_keys(database, merchant))
+    if as_json:
+        _print_json([api_key_snapshot(key) for key in found])
+        return
+    rows = [
+        (key.id, key.name or "-", _scopes(key), _state(key), str(api_key_snapshot(key)["last_used_at"] or "never"))
+        for key in found
+    ]
+    _print_table(("key", "name", "scopes", "state", "last used"), rows)
+
+
+@key_commands.command("rotate")
+def rotate_key(
+    key_id: KeyId,
+    overlap_hours: Annotated[
+        int, typer.Option(min=0, max=_OVERLAP_HOURS_MOST, help="How long the old secret works on; 0 ends it at once.")
+    ] = 24,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key's successor. Its secret is printed once; the key itself works on for the overlap."""
+    ring, overlap = keyring(), timedelta(hours=overlap_hours)
+    retired, successor, secret = _with_database(lambda database: keys.rotate_key(database, ring, key_id, overlap))
+    end = api_key_snapshot(retired)["expires_at"]
+    _print_key(successor, secret, f"{retired.id} works until {end}; this key replaces it.", as_json=as_json)
+
+
+@key_commands.command("revoke")
+def revoke_key(key_id: KeyId, *, as_json: AsJson = False) -> None:
+    """End a key. Within a second it opens nothing any more."""
+    shown = api_key_snapshot(_with_database(lambda database: keys.revoke_key(database, key_id)))
+    if as_json:
+        _print_json(shown)
+        return
+    print(f"{key_id} is revoked since {shown['revoked_at']}. Processes of the API learn of it within a second.")
+
+
+def reseal(*, as_json: AsJson = False) -> None:
+    """Seal all that is stored with the first key of GATEWAY_MASTER_KEY, so that the others may be dropped."""
+    ring = keyring()
+    report = _with_database(lambda database: reseal_all(database, ring))
+    if as_json:
+        _print_json(
+            {
+                "resealed": report.resealed,
+                "unreadable": report.unreadable,
+                "api_keys_under_old_key": report.old_hashes,
+                "idempotency_keys_under_old_key": report.old_fingerprints,
+                "old_keys_may_be_dropped": report.is_complete,
+            }
+        )
+    else:
+        _print_report(report)
+    if report.unreadable:
+        raise Failure(f"Some values ({report.unreadable}) can't be opened: the master key that sealed them is missing.")
+
+
+def _print_report(report: Report) -> None:
+    for kind, count in report.resealed.items():
+        print(f"{count:>8}  {_RESEALED[kind]} sealed anew")
+    print(f"{report.old_hashes:>8}  API keys that still need an older master key, until each is next used")
+    print(f"{report.old_fingerprints:>8}  Idempotency-Keys that still need one, until they are 30 days old")
+    if report.is_complete:
+        print("The older master keys may be dropped.")
+    else:
+        print("Keep the older master keys, and run this again later.")
+
+
+def _with_database(act: Callable[[Database], Awaitable[Result]]) -> Result:
+    address = required("DATABASE_URL")
+
+    async def run() -> Result:
+        async with opened(address) as database:
+            return await act(database)
+
+    return asyncio.run(run())
+
+
+def _print_key(key: ApiKey, secret: str, heading: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(api_key_snapshot(key) | {"secret": secret})
+        return
+    print(f"{heading}\n\n  X-Api-Key:    {key.id}\n  X-Api-Secret: {secret}\n  Scopes:       {_scopes(key)}")
+    if key.expires_at:
+        print(f"  Expires:      {api_key_snapshot(key)['expires_at']}")
+    print(f"\n{_SHOWN_ONCE}")
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [heads, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _check_name(name: str) -> str:
+    if not 1 <= len(name) <= _NAME_CHARACTERS_MOST or not name.isprintable():
+        raise UsageFailure(f"--name must have 1 to {_NAME_CHARACTERS_MOST} printable characters.")
+    return name
+
+
+def _parse_scopes(text: str) -> frozenset[Scope]:
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in set(Scope)]
+    if unknown:
+        raise UsageFailure(f"--scopes: {unknown[0]!r} is none. There are {', '.join(Scope)}.")
+    return frozenset(map(Scope, names))
+
+
+def _scopes(key: ApiKey) -> str:
+    return ",".join(api_key_snapshot(key)["scopes"])
+
+
+def _mode(key: ApiKey) -> str:
+    return "live" if key.livemode else "test"
+
+
+def _state(key: ApiKey) -> str:
+    shown = api_key_snapshot(key)
+    if key.revoked_at:
+        return f"revoked {shown['revoked_at']}"
+    if key.expires_at:
+        word = "expires" if is_active(key, system_clock()) else "expired"
+        return f"{word} {shown['expires_at']}"
+    return "active"

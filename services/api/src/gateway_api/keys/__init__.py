@@ -1,0 +1,1 @@
+"""API keys over HTTP: a merchant makes, rotates and revokes its own."""
