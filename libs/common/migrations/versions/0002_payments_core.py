@@ -56,14 +56,15 @@ CREATE INDEX orders_list ON orders (merchant_id, livemode, id);
 
 ALTER TABLE payments
     ADD COLUMN method_details jsonb NOT NULL DEFAULT '{"flow": "collect"}',
-    ADD COLUMN binds_order boolean NOT NULL DEFAULT false,
+    ADD COLUMN bound_order_id text COLLATE "C",
     ADD COLUMN fee_basis_points integer NOT NULL DEFAULT 0,
     ADD COLUMN void_status text,
     ADD COLUMN authorization_expires_at timestamptz,
     ADD CONSTRAINT payments_void_status_check CHECK (void_status IN ('pending', 'completed', 'failed')),
     ADD CONSTRAINT payments_void_check CHECK (void_status IS NULL OR status IN ('cancelled', 'expired'));
-CREATE UNIQUE INDEX payments_order_open ON payments (order_id)
-    WHERE binds_order AND status IN ('pending', 'processing');
+CREATE UNIQUE INDEX payments_order_open ON payments (bound_order_id)
+    WHERE bound_order_id IS NOT NULL AND status IN ('pending', 'processing');
+CREATE INDEX payments_bound_order ON payments (bound_order_id, id) WHERE bound_order_id IS NOT NULL;
 CREATE INDEX payments_status ON payments (merchant_id, livemode, status, id);
 CREATE INDEX payments_method ON payments (merchant_id, livemode, method, id);
 CREATE INDEX refunds_status ON refunds (merchant_id, livemode, status, id);

@@ -11,7 +11,7 @@ payments = Table(
     id_column(primary_key=True),
     Column("merchant_id", Text(collation="C"), ForeignKey("merchants.id"), nullable=False),
     Column("livemode", Boolean, nullable=False),
-    # A payment that names no order of ours carries the merchant's own reference here.
+    # As the merchant gave it: an order's id, its reference, or a reference that is only the merchant's own.
     id_column("order_id", nullable=True),
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
@@ -43,8 +43,8 @@ payments = Table(
     Column("operation_attempt", Integer, nullable=False, server_default="0"),
     # What else the method says: a UPI flow, a bank, a wallet, the part of a card that may be shown.
     Column("method_details", JSONB, nullable=False, server_default='{"flow": "collect"}'),
-    # Whether order_id is an order of ours. At most one such payment of an order is under way: a unique index holds it.
-    Column("binds_order", Boolean, nullable=False, server_default="false"),
+    # The order of ours that order_id names, if it names one. At most one payment of it is under way: a unique index.
+    id_column("bound_order_id", nullable=True),
     # The merchant's fee as it was when the payment was made.
     Column("fee_basis_points", Integer, nullable=False, server_default="0"),
     Column("void_status", Text),
