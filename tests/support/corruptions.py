@@ -61,21 +61,14 @@ CORRUPTIONS: Final = (
     Corruption(
         check="capture_not_booked",
         planted="""
-            UPDATE payments SET capture_status = NULL, amount_captured_minor = 0, capture_number = 0, amount_refund_reserved_minor = 0, amount_refunded_minor = 0
-                WHERE id = '{paid}';
-            UPDATE refunds SET status = 'failed';
-            UPDATE events SET type = 'refund.failed' WHERE type = 'refund.processed';
-            UPDATE events SET type = 'refund.failed', object_id = '{pending}' WHERE type = 'payment.captured';
-            UPDATE ledger_entries SET transaction_id = '{processed}:released'
-                WHERE transaction_id = '{processed}:processed';
             INSERT INTO ledger_entries
-                SELECT id || 'x', '{pending}:released', kind, merchant_id, livemode, account, currency, -amount_minor, payment_id, refund_id, created_at
-                FROM ledger_entries
-                WHERE transaction_id = '{pending}:hold'
+                SELECT id || 'x', '{authorized}:capture:1', kind, merchant_id, livemode, account, currency,
+                    amount_minor, '{authorized}', NULL, created_at
+                FROM ledger_entries WHERE kind = 'capture'
         """,
         balances_follow=True,
-        subject="{paid}",
-        detail="{paid}:capture:1 is booked, but the payment has no completed capture of that number",
+        subject="{authorized}",
+        detail="{authorized}:capture:1 is booked, but the payment has no completed capture of that number",
     ),
     Corruption(
         check="refund_not_booked",

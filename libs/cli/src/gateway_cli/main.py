@@ -4,10 +4,12 @@ import asyncio
 import os
 import sys
 from importlib.util import find_spec
+from typing import Annotated
 
 import typer
 
 from gateway_cli import database
+from gateway_cli.audit import parse_period, print_audit
 from gateway_cli.failure import Failure, UsageFailure
 
 commands = typer.Typer(
@@ -39,6 +41,17 @@ def seed() -> None:
         raise UsageFailure("The test merchant's key is published: set TEST_MODE=true if this database may have it.")
     asyncio.run(database.seed(_required("DATABASE_URL"), _required("GATEWAY_MASTER_KEY")))
     print("The test merchant is there.")
+
+
+@commands.command()
+def audit(
+    *,
+    since: Annotated[str, typer.Option(metavar="PERIOD", help="Only what was made in it, like 24h or 7d.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for a program to read.")] = False,
+) -> None:
+    """Ask the database of DATABASE_URL whether every invariant of money, events and leases holds; 1 if one does not."""
+    period = parse_period(since) if since else None
+    asyncio.run(print_audit(_required("DATABASE_URL"), period, as_json=as_json))
 
 
 def app() -> None:

@@ -15,6 +15,7 @@ class ProcessorSettings(ProcessSettings, StoreSettings, WorkerSettings):
     processing_delay_max_ms: Annotated[int, Field(ge=0)] = 10_000
     simulator_success_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
     simulator_seed: str = "gateway"
+    audit_every_seconds: Annotated[float, Field(ge=1, le=86_400)] = 60.0
 
     @property
     def provider_timeout_seconds(self) -> float:
