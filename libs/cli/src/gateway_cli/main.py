@@ -10,6 +10,7 @@ import typer
 
 from gateway_cli import database
 from gateway_cli.audit import parse_period, print_audit
+from gateway_cli.doctor.examination import print_examination
 from gateway_cli.failure import Failure, UsageFailure
 
 commands = typer.Typer(
@@ -52,6 +53,12 @@ def audit(
     """Ask the database of DATABASE_URL whether every invariant of money, events and leases holds; 1 if one does not."""
     period = parse_period(since) if since else None
     asyncio.run(print_audit(_required("DATABASE_URL"), period, as_json=as_json))
+
+
+@commands.command()
+def doctor() -> None:
+    """Look at all that the services need, as the environment names it, and say what is wrong; 1 if something is."""
+    asyncio.run(print_examination(os.environ))
 
 
 def app() -> None:

@@ -71,7 +71,7 @@ def read_settings(environment: Mapping[str, str], data_folder: Path) -> StackSet
     """Read the settings of `gateway up` from the environment."""
     return StackSettings(
         data_folder=data_folder.resolve(),
-        ports={name: _read_port(environment, name, default) for name, default in PORTS.items()},
+        ports={name: read_port(environment, name, default) for name, default in PORTS.items()},
         environment=environment,
         database_url=environment.get("DATABASE_URL") or None,
         migrations_database_url=_read_migrations_database_url(environment),
@@ -94,7 +94,8 @@ def _read_migrations_database_url(environment: Mapping[str, str]) -> str | None:
     return (environment.get("DATABASE_URL") and environment.get("MIGRATIONS_DATABASE_URL")) or None
 
 
-def _read_port(environment: Mapping[str, str], name: str, default: int) -> int:
+def read_port(environment: Mapping[str, str], name: str, default: int) -> int:
+    """The port that the environment gives this name, or the default; UsageFailure if it gives none that can be."""
     text = environment.get(name) or str(default)
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PORT_MAX:
         raise UsageFailure(f"{name} must be a port from 1 to {PORT_MAX}, not {text!r}.")

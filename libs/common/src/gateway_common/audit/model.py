@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gateway_common.ids import EVENT, LEDGER_ENTRY, ORDER, PAYMENT, REFUND, first_id
 
+CLOCKS_APART_MOST: Final = timedelta(hours=1)
+"""An event's id may be older than its object's by what the clocks of two machines differ, and no more."""
 FINDINGS_MOST: Final = 100
 """So many rows are named per check; the rest is counted."""
 
@@ -67,9 +69,11 @@ class Report:
 
 def window_parameters(since: datetime | None) -> dict[str, Any]:
     """The ids from which on rows are asked, by noun: ids are in order of time. Without `since`, all rows are."""
-    prefixes = {"payments": PAYMENT, "refunds": REFUND, "orders": ORDER, "entries": LEDGER_ENTRY, "events": EVENT}
-    bounds = {f"{noun}_from": first_id(prefix, since) if since else "" for noun, prefix in prefixes.items()}
-    return {"everything": since is None, **bounds}
+    prefixes = {"payments": PAYMENT, "refunds": REFUND, "orders": ORDER, "entries": LEDGER_ENTRY}
+    if since is None:
+        return {"everything": True, "events_from": "", **{f"{noun}_from": "" for noun in prefixes}}
+    bounds = {f"{noun}_from": first_id(prefix, since) for noun, prefix in prefixes.items()}
+    return {"everything": False, "events_from": first_id(EVENT, since - CLOCKS_APART_MOST), **bounds}
 
 
 def report_snapshot(report: Report) -> dict[str, Any]:

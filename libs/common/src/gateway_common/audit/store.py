@@ -150,7 +150,7 @@ FROM (
 ) AS wanted (object_id, type)
 WHERE NOT EXISTS (
     SELECT FROM events
-    WHERE events.object_id = wanted.object_id
+    WHERE events.id >= :events_from AND events.object_id = wanted.object_id
         AND CASE events.type WHEN 'payment.late_success' THEN 'payment.success' ELSE events.type END = wanted.type
 )
 """
