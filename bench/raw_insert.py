@@ -43,7 +43,12 @@ def print_raw_inserts(servers: Servers, seconds: float) -> None:
         [
             str(Path(servers.postgres.exe()).with_name("pgbench")),
             *("--no-vacuum", "--protocol=prepared", f"--client={CLIENTS}", f"--time={max(1, round(seconds))}"),
-            *(f"--file={script}", f"--host={address.hostname}", f"--port={address.port}", "--username=postgres"),
+            *(
+                f"--file={script}",
+                f"--host={address.hostname}",
+                f"--port={address.port}",
+                f"--username={address.username}",
+            ),
             address.path.removeprefix("/"),
         ],
         capture_output=True,

@@ -20,7 +20,13 @@ import psutil  # type: ignore[import-untyped]
 from tests.support.servers import running_program
 
 from gateway_cli.local.ports import find_free_ports, is_taken
-from gateway_cli.local.postgres import create_database, postgres_program
+from gateway_cli.local.postgres import (
+    SERVICE_ROLE,
+    create_database,
+    create_service_role,
+    postgres_program,
+    postgres_url,
+)
 from gateway_cli.local.valkey import redis_url, valkey_program
 from gateway_common.db.migrations import upgrade
 from gateway_common.merchants.seed import seed_test_merchant
@@ -65,9 +71,11 @@ def running_servers() -> Iterator[Servers]:
         running_program(postgres_program(Path(name, "postgres"), postgres_port)) as postgres,
         running_program(valkey_program(Path(name, "redis"), valkey_port)) as valkey,
     ):
-        database_url = create_database(postgres_port)
-        upgrade(database_url)
-        asyncio.run(seed_test_merchant(database_url, MASTER_KEY))
+        owner_url = create_database(postgres_port)
+        upgrade(owner_url)
+        create_service_role(postgres_port)
+        asyncio.run(seed_test_merchant(owner_url, MASTER_KEY))
+        database_url = postgres_url(postgres_port, role=SERVICE_ROLE)
         processes = psutil.Process(postgres.pid), psutil.Process(valkey.pid)
         yield Servers(database_url, redis_url(valkey_port), Path(name), *processes)
 

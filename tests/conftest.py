@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import redis
-from tests.support.databases import MASTER_KEY, cloned_database
+from tests.support.databases import MASTER_KEY, cloned_database, service_url
 from tests.support.servers import running_postgres, running_redis
 
+from gateway_cli.local.postgres import create_service_role
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.db.migrations import upgrade
@@ -20,6 +22,7 @@ def postgres_url() -> Iterator[str]:
     """The address of a server's migrated and seeded database, the template of each test's own."""
     with running_postgres() as url:
         upgrade(url)
+        create_service_role(urlsplit(url).port or 0)
         asyncio.run(seed_test_merchant(url, MASTER_KEY))
         yield url
 
@@ -31,15 +34,31 @@ def redis_server_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(postgres_url: str) -> Iterator[str]:
-    """A database of this test's own: the code under test commits, so rolling back would isolate nothing."""
+def owner_url(postgres_url: str) -> Iterator[str]:
+    """A database of this test's own: the code under test commits, so rolling back would isolate nothing.
+
+    This address is its owner's, for tests that alter tables or plant what the services may not write.
+    """
     with cloned_database(postgres_url) as url:
         yield url
 
 
 @pytest.fixture
+def database_url(owner_url: str) -> str:
+    """The same database as the services see it."""
+    return service_url(owner_url)
+
+
+@pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(normalize_database_url(database_url), application_name="test", pool_size=10)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def owner(owner_url: str) -> AsyncIterator[Database]:
+    database = Database(normalize_database_url(owner_url), application_name="test-owner", pool_size=2)
     yield database
     await database.close()
 

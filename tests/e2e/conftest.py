@@ -34,7 +34,7 @@ def merchant(stack: LiveStack) -> Iterator[httpx.Client]:
 @pytest.fixture
 def rows(stack: LiveStack) -> Iterator[Rows]:
     """What PostgreSQL says; survives its restarts."""
-    rows = Rows(lambda: psycopg.connect(stack.database_url, autocommit=True))
+    rows = Rows(lambda: psycopg.connect(stack.owner_url, autocommit=True))
     yield rows
     rows.close()
 

@@ -8,8 +8,15 @@ from itertools import count
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
+from gateway_cli.local.postgres import OWNER, SERVICE_ROLE
+
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 _numbers = count(1)
+
+
+def service_url(owner_url: str) -> str:
+    """The same database as the services sign in: with their role, so that a missing grant is found by every test."""
+    return owner_url.replace(f"//{OWNER}@", f"//{SERVICE_ROLE}@", 1)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ class LiveStack:
         self.dashboard_url = stack.dashboard_url
         self.sdk_url = stack.sdk_url
         self.database_url = stack.settings.effective_database_url
+        self.owner_url = stack.settings.owner_database_url
         self.redis_url = stack.settings.effective_redis_url
 
     def start(self, name: str) -> None:

@@ -15,9 +15,9 @@ PAYMENTS = "/api/v1/payments"
 QUICK_SECONDS = 0.5
 
 
-def shut_out(database_url: str, *, allowed: bool) -> None:
+def shut_out(owner_url: str, *, allowed: bool) -> None:
     """Let the server end all sessions of this database and refuse new ones, or let it in again."""
-    server, _, name = database_url.rpartition("/")
+    server, _, name = owner_url.rpartition("/")
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         change = SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
         connection.execute(change.format(Identifier(name), SQL("true" if allowed else "false")))
@@ -51,13 +51,13 @@ async def test_without_postgresql_every_route_says_whether_it_may_be_tried_again
 
 
 async def test_after_an_outage_of_postgresql_creates_work_again_and_nothing_is_half_made(
-    api: Api, database_url: str
+    api: Api, owner_url: str
 ) -> None:
     before = await api.create()
 
-    shut_out(database_url, allowed=False)
+    shut_out(owner_url, allowed=False)
     during = await asyncio.gather(*(api.client.post(PAYMENTS, json=NEW_PAYMENT) for _ in range(20)))
-    shut_out(database_url, allowed=True)
+    shut_out(owner_url, allowed=True)
 
     async def works_again() -> bool:
         return (await api.client.get(PAYMENTS)).status_code == 200

@@ -88,9 +88,9 @@ def log_lines(process: ApiProcess) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.output.splitlines()]
 
 
-def break_payments(database_url: str) -> None:
+def break_payments(owner_url: str) -> None:
     """Make PostgreSQL refuse every new payment, as a bug of ours would."""
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(owner_url) as connection:
         connection.execute("ALTER TABLE payments ADD CONSTRAINT broken CHECK (amount_minor = 7) NOT VALID")
 
 
@@ -114,11 +114,11 @@ def act_with_secrets(process: ApiProcess) -> list[str]:
 
 
 def test_no_log_line_holds_a_secret_or_what_a_customer_typed(
-    own_process: ApiProcess, database_url: str, master_key: str
+    own_process: ApiProcess, owner_url: str, master_key: str
 ) -> None:
     process = own_process
     secrets = act_with_secrets(process)
-    break_payments(database_url)
+    break_payments(owner_url)
     private = NEW_PAYMENT | {"vpa": VPA, "description": DESCRIPTION}
     broken = httpx.post(f"{process.url}{PAYMENTS}", json=private, headers=KEYS)
 

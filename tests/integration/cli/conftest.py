@@ -16,6 +16,7 @@ from gateway_cli.local.settings import PORTS
 
 GATEWAY = (sys.executable, "-m", "gateway_cli")
 START_SECONDS = 90.0
+OTHERS_SERVERS = {"DATABASE_URL", "MIGRATIONS_DATABASE_URL", "REDIS_URL"}
 
 
 class Command:
@@ -72,7 +73,7 @@ def gateway(folder: Path, free_ports: dict[str, str]) -> Iterator[Callable[..., 
     def start(*arguments: str, **settings: str) -> Command:
         run_folder = folder / f"command-{len(started)}"
         run_folder.mkdir()
-        inherited = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+        inherited = {name: value for name, value in os.environ.items() if name not in OTHERS_SERVERS}
         command = Command(arguments, inherited | free_ports | settings, run_folder)
         started.append(command)
         return command

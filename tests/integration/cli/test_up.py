@@ -10,10 +10,14 @@ from pathlib import Path
 
 import httpx
 import psutil  # type: ignore[import-untyped]
+import psycopg
 from tests.integration.cli.conftest import Command
+from tests.support.databases import service_url
 from tests.support.servers import running_postgres, running_redis
 
 READY = "The gateway is ready"
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+WHO_WORKS = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE 'gateway-%'"
 Start = Callable[..., Command]
 
 
@@ -99,17 +103,23 @@ def test_a_setting_that_makes_no_sense_is_a_usage_error(gateway: Start, free_por
 
 
 def test_servers_of_ones_own_are_used_instead(gateway: Start, folder: Path) -> None:
-    with running_postgres() as database_url, running_redis() as redis_url:
-        command = gateway("up", "--data", str(folder / "data"), DATABASE_URL=database_url, REDIS_URL=redis_url)
+    with running_postgres() as owner_url, running_redis() as redis_url:
+        assert gateway("migrate", DATABASE_URL=NOWHERE, MIGRATIONS_DATABASE_URL=owner_url).process.wait(60) == 0
+        with psycopg.connect(owner_url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE gateway LOGIN PASSWORD 'any' IN ROLE gateway_service")
+        addresses = {"DATABASE_URL": service_url(owner_url), "MIGRATIONS_DATABASE_URL": owner_url}
+        command = gateway("up", "--data", str(folder / "data"), REDIS_URL=redis_url, **addresses)
         command.wait_for(READY)
-        assert database_url in command.output
+        with psycopg.connect(owner_url) as connection:
+            assert connection.execute(WHO_WORKS).fetchall() == [("gateway",)]
+        assert service_url(owner_url) in command.output
         assert command.stop() == 0
     assert not (folder / "data" / "postgres").exists()
     assert not (folder / "data" / "redis").exists()
 
 
 def test_a_database_of_ones_own_that_does_not_answer_is_one_sentence(gateway: Start) -> None:
-    command = gateway("up", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    command = gateway("up", DATABASE_URL=NOWHERE)
     assert command.process.wait(30) == 1
     assert command.errors.startswith("gateway: The database of DATABASE_URL can't be used: ")
     assert command.errors.count("\n") == 1
@@ -123,7 +133,7 @@ def test_migrate_and_seed_say_what_they_miss(gateway: Start) -> None:
 
 
 def test_the_published_key_goes_into_no_real_database(gateway: Start) -> None:
-    command = gateway("seed", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    command = gateway("seed", DATABASE_URL=NOWHERE)
 
     assert command.process.wait(30) == 2
     assert command.errors.startswith("gateway: The test merchant's key is published: set TEST_MODE=true")

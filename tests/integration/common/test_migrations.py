@@ -24,9 +24,9 @@ def _ignore_indexes(_object: object, _name: str | None, kind: str, *_: object) -
     return kind != "index"
 
 
-def test_the_migrations_make_the_tables_that_the_code_describes(database_url: str) -> None:
-    upgrade(database_url)
-    engine = create_engine(normalize_database_url(database_url))
+def test_the_migrations_make_the_tables_that_the_code_describes(owner_url: str) -> None:
+    upgrade(owner_url)
+    engine = create_engine(normalize_database_url(owner_url))
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": _ignore_indexes})

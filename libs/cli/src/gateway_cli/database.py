@@ -22,20 +22,20 @@ CONNECT_TIMEOUT_SECONDS = 5
 
 async def migrate(database_url: str) -> None:
     """Apply the migrations that are missing."""
-    await asyncio.to_thread(_check, database_url)
+    await check_database(database_url)
     await asyncio.to_thread(upgrade, database_url)
 
 
 async def seed(database_url: str, master_key: str) -> None:
     """Make the test merchant and its key."""
-    await asyncio.to_thread(_check, database_url)
+    await check_database(database_url)
     await seed_test_merchant(database_url, master_key)
 
 
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[Database]:
     """A database that answers and has the schema we know; Failure for what goes wrong with it or with the request."""
-    await asyncio.to_thread(_check, database_url)
+    await check_database(database_url)
     database = Database(normalize_database_url(database_url), application_name="gateway-cli", pool_size=1)
     try:
         state = await schema_check(database)()
@@ -48,8 +48,12 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-def _check(database_url: str) -> None:
+async def check_database(database_url: str) -> None:
     """Say in one sentence what a stack trace from the driver says in fifty lines."""
+    await asyncio.to_thread(_check, database_url)
+
+
+def _check(database_url: str) -> None:
     try:
         address = normalize_database_url(database_url).replace("postgresql+psycopg:", "postgresql:", 1)
     except ValueError as error:

@@ -7,6 +7,12 @@ class Failure(Exception):  # noqa: N818 - It is what the person reads, not a fau
     exit_status = 1
 
 
+class UnansweredFailure(Failure):
+    """A question could not be asked, which is not the same as a bad answer."""
+
+    exit_status = 2
+
+
 class UsageFailure(Failure):
     """The command or a setting was wrong; nothing was started."""
 

@@ -4,10 +4,13 @@ import asyncio
 import os
 import sys
 from importlib.util import find_spec
+from typing import Annotated
 
 import typer
 
 from gateway_cli import database
+from gateway_cli.audit import parse_period, print_audit
+from gateway_cli.doctor.examination import print_examination
 from gateway_cli.environment import required
 from gateway_cli.failure import Failure, UsageFailure
 from gateway_cli.key_commands import key_commands, merchant_commands, reseal
@@ -45,6 +48,23 @@ def seed() -> None:
         raise UsageFailure("The test merchant's key is published: set TEST_MODE=true if this database may have it.")
     asyncio.run(database.seed(required("DATABASE_URL"), required("GATEWAY_MASTER_KEY")))
     print("The test merchant is there.")
+
+
+@commands.command()
+def audit(
+    *,
+    since: Annotated[str, typer.Option(metavar="PERIOD", help="Only what was made in it, like 24h or 7d.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for a program to read.")] = False,
+) -> None:
+    """Ask the database of DATABASE_URL whether every invariant of money, events and leases holds; 1 if one does not."""
+    period = parse_period(since) if since else None
+    asyncio.run(print_audit(required("DATABASE_URL"), period, as_json=as_json))
+
+
+@commands.command()
+def doctor() -> None:
+    """Look at all that the services need, as the environment names it, and say what is wrong; 1 if something is."""
+    asyncio.run(print_examination(os.environ))
 
 
 def app() -> None:

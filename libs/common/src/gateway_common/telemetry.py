@@ -25,6 +25,8 @@ WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts by outc
 WEBHOOK_SECONDS = Histogram(
     "gateway_webhook_attempt_duration_seconds", "One attempt, DNS to response.", buckets=_SECONDS
 )
+AUDIT_FINDINGS = Gauge("gateway_audit_findings", "Rows of the last day that break an invariant.", ["check"])
+AUDIT_COMPLETED = Gauge("gateway_audit_completed_timestamp_seconds", "When the last audit ended, as Unix time.")
 
 _METHODS: Final = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"})
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway_common.settings import Port, ProcessSettings, StoreSettings, WorkerSettings
+from gateway_common.simulator.model import SimulatorPlan
 
 
 class ProcessorSettings(ProcessSettings, StoreSettings, WorkerSettings):
@@ -18,6 +19,16 @@ class ProcessorSettings(ProcessSettings, StoreSettings, WorkerSettings):
     simulator_seed: str = "gateway"
     authorization_ttl: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=90))] = timedelta(days=7)
     """How long an authorized payment may wait for its capture: whole seconds, or ISO 8601 such as P7D."""
+    audit_every_seconds: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+
+    @property
+    def simulator_plan(self) -> SimulatorPlan:
+        return SimulatorPlan(
+            delay_min_ms=self.processing_delay_min_ms,
+            delay_max_ms=self.processing_delay_max_ms,
+            success_rate=self.simulator_success_rate,
+            seed=self.simulator_seed,
+        )
 
     @property
     def provider_timeout_seconds(self) -> float:

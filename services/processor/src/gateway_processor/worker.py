@@ -13,8 +13,8 @@ from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import PAYMENTS_STREAM, WEBHOOKS_STREAM
 from gateway_common.queue.ringer import TIMEOUT_SECONDS, Ringer
 from gateway_common.serving import Health
-from gateway_common.simulator.model import SimulatorPlan
 from gateway_common.workers.lifecycle import Loop, Worker, run_worker
+from gateway_processor.auditor import Auditor
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.simulator import Simulator
@@ -42,15 +42,9 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
-    plan = SimulatorPlan(
-        delay_min_ms=settings.processing_delay_min_ms,
-        delay_max_ms=settings.processing_delay_max_ms,
-        success_rate=settings.simulator_success_rate,
-        seed=settings.simulator_seed,
-    )
     processor = PaymentProcessor(
         database,
-        Simulator(database, plan),
+        Simulator(database, settings.simulator_plan),
         ringer,
         Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
@@ -66,6 +60,13 @@ async def main() -> None:
         wait_tasks_timeout=settings.drain_seconds,
     )
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
+    auditor = Auditor(
+        database,
+        worker_id=worker_id,
+        service=SERVICE,
+        lease_limit_seconds=settings.lease_limit_seconds,
+        clock=system_clock,
+    )
     worker = Worker(
         id=worker_id,
         service=SERVICE,
@@ -81,6 +82,7 @@ async def main() -> None:
         loops=[
             Loop(name="sweep", action=sweeper.sweep, every_seconds=SWEEP_EVERY_SECONDS),
             Loop(name="measure", action=sweeper.measure, every_seconds=MEASURE_EVERY_SECONDS),
+            Loop(name="audit", action=auditor.audit, every_seconds=settings.audit_every_seconds),
             Loop(name="tidy", action=payments_bell.tidy, every_seconds=TIDY_EVERY_SECONDS),
         ],
         release_leases=release_payment_leases,

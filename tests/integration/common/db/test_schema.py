@@ -21,8 +21,8 @@ async def test_a_migrated_database_is_ok(database: Database) -> None:
     ],
 )
 async def test_an_unmigrated_or_older_one_is_not_and_a_newer_one_is(
-    database: Database, statement: str, answer: str
+    database: Database, owner: Database, statement: str, answer: str
 ) -> None:
-    await write_rows(database, statement)
+    await write_rows(owner, statement)
 
     assert (await schema_check(database)()).startswith(answer)

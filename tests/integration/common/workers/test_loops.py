@@ -63,14 +63,14 @@ async def test_a_worker_registers_as_soon_as_there_is_a_database(database: Datab
         await far.close()
 
 
-async def test_a_worker_started_before_the_migration_registers_after_it(database: Database) -> None:
+async def test_a_worker_started_before_the_migration_registers_after_it(database: Database, owner: Database) -> None:
     registered, stop = asyncio.Event(), asyncio.Event()
-    await write_rows(database, "ALTER TABLE workers RENAME TO workers_to_be")
+    await write_rows(owner, "ALTER TABLE workers RENAME TO workers_to_be")
     looping = asyncio.create_task(keep_alive(database, "wrk_1", "processor", registered=registered, stop=stop))
     await asyncio.sleep(0.2)
     assert not registered.is_set()
 
-    await write_rows(database, "ALTER TABLE workers_to_be RENAME TO workers")
+    await write_rows(owner, "ALTER TABLE workers_to_be RENAME TO workers")
 
     await asyncio.wait_for(registered.wait(), 20)
     stop.set()

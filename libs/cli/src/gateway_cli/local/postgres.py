@@ -12,6 +12,10 @@ from gateway_cli.local import system_user
 from gateway_cli.local.program import Program
 
 DATABASE = "gateway"
+OWNER = "postgres"
+SERVICE_ROLE = "gateway"
+SERVICE_GROUP = "gateway_service"
+"""Made by the migrations, with the rights of the services; the role they sign in with is a member."""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -39,9 +43,9 @@ def postgres_program(folder: Path, port: int, *, durable: bool = True) -> Progra
     )
 
 
-def postgres_url(port: int, database: str = DATABASE) -> str:
-    """Return the address of a database of the embedded server."""
-    return f"postgresql://postgres@127.0.0.1:{port}/{database}"
+def postgres_url(port: int, database: str = DATABASE, *, role: str = OWNER) -> str:
+    """Return the address of a database of the embedded server, for its owner or for the services."""
+    return f"postgresql://{role}@127.0.0.1:{port}/{database}"
 
 
 def create_database(port: int, database: str = DATABASE) -> str:
@@ -50,6 +54,13 @@ def create_database(port: int, database: str = DATABASE) -> str:
     if made.returncode != 0 and "already exists" not in made.stderr:
         raise Failure(f"PostgreSQL could not create the database {database}: {made.stderr.strip()}")
     return postgres_url(port, database)
+
+
+def create_service_role(port: int) -> None:
+    """Make sure that the services can sign in; called after the migrations, which make the group."""
+    made = _run(_binaries() / "createuser", *_connection(port), f"--member-of={SERVICE_GROUP}", SERVICE_ROLE)
+    if made.returncode != 0 and "already exists" not in made.stderr:
+        raise Failure(f"PostgreSQL could not make the role {SERVICE_ROLE}: {made.stderr.strip()}")
 
 
 def _prepare(folder: Path) -> None:
@@ -75,7 +86,7 @@ def _create_folder(folder: Path) -> None:
         system_user.let_pass(unfinished)
     locale = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
     made = _run(
-        *(_binaries() / "initdb", "-D", unfinished, "-U", "postgres", "--auth=trust", "--no-sync", *locale),
+        *(_binaries() / "initdb", "-D", unfinished, "-U", OWNER, "--auth=trust", "--no-sync", *locale),
         user=user,
         folder=unfinished,
     )
@@ -91,7 +102,7 @@ def _accepts_connections(port: int) -> bool:
 
 
 def _connection(port: int) -> tuple[str, ...]:
-    return "--host=127.0.0.1", f"--port={port}", "--username=postgres"
+    return "--host=127.0.0.1", f"--port={port}", f"--username={OWNER}"
 
 
 def _binaries() -> Path:

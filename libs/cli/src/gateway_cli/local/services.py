@@ -86,7 +86,9 @@ def _environment(service: Service, settings: StackSettings) -> Mapping[str, str]
     }
     if service.port:
         own["PORT"] = str(settings.ports[service.port])
-    return LOCAL_DEFAULTS | dict(settings.environment) | own
+    # The owner's address is for migrations; a service that does not have it can't be made to use it.
+    given = {name: value for name, value in settings.environment.items() if name != "MIGRATIONS_DATABASE_URL"}
+    return LOCAL_DEFAULTS | given | own
 
 
 def _is_ready(port: int) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway_cli.failure import UsageFailure
 from gateway_cli.local.ports import find_free_ports
-from gateway_cli.local.postgres import postgres_url
+from gateway_cli.local.postgres import SERVICE_ROLE, postgres_url
 from gateway_cli.local.valkey import redis_url
 
 PORTS = {
@@ -33,6 +33,8 @@ class StackSettings:
     environment: Mapping[str, str]
     """Handed to every service, so that each setting a service knows can be set from outside."""
     database_url: str | None = None
+    migrations_database_url: str | None = None
+    """The owner's address of the same database; without it `database_url` is the owner's too."""
     redis_url: str | None = None
     durable: bool = True
     """False for data nobody keeps: quicker, and lost with the power."""
@@ -44,8 +46,13 @@ class StackSettings:
 
     @property
     def effective_database_url(self) -> str:
-        """Where PostgreSQL is, embedded or not."""
-        return self.database_url or postgres_url(self.ports["POSTGRES_PORT"])
+        """Where PostgreSQL is, embedded or not, as the services sign in."""
+        return self.database_url or postgres_url(self.ports["POSTGRES_PORT"], role=SERVICE_ROLE)
+
+    @property
+    def owner_database_url(self) -> str:
+        """The same database as its owner signs in, who migrates and seeds."""
+        return self.migrations_database_url or self.database_url or postgres_url(self.ports["POSTGRES_PORT"])
 
     @property
     def effective_redis_url(self) -> str:
@@ -64,9 +71,10 @@ def read_settings(environment: Mapping[str, str], data_folder: Path) -> StackSet
     """Read the settings of `gateway up` from the environment."""
     return StackSettings(
         data_folder=data_folder.resolve(),
-        ports={name: _read_port(environment, name, default) for name, default in PORTS.items()},
+        ports={name: read_port(environment, name, default) for name, default in PORTS.items()},
         environment=environment,
         database_url=environment.get("DATABASE_URL") or None,
+        migrations_database_url=_read_migrations_database_url(environment),
         redis_url=environment.get("REDIS_URL") or None,
     )
 
@@ -81,7 +89,13 @@ def throwaway_settings(environment: Mapping[str, str], data_folder: Path) -> Sta
     )
 
 
-def _read_port(environment: Mapping[str, str], name: str, default: int) -> int:
+def _read_migrations_database_url(environment: Mapping[str, str]) -> str | None:
+    # Without a DATABASE_URL the embedded server is used, and another database must not be migrated for it.
+    return (environment.get("DATABASE_URL") and environment.get("MIGRATIONS_DATABASE_URL")) or None
+
+
+def read_port(environment: Mapping[str, str], name: str, default: int) -> int:
+    """The port that the environment gives this name, or the default; UsageFailure if it gives none that can be."""
     text = environment.get(name) or str(default)
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PORT_MAX:
         raise UsageFailure(f"{name} must be a port from 1 to {PORT_MAX}, not {text!r}.")

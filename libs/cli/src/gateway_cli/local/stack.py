@@ -15,7 +15,7 @@ from gateway_cli.local.leftovers import end_leftovers
 from gateway_cli.local.log import SUPERVISOR, Log
 from gateway_cli.local.ownership import owned_folder
 from gateway_cli.local.ports import check_ports
-from gateway_cli.local.postgres import create_database, postgres_program
+from gateway_cli.local.postgres import create_database, create_service_role, postgres_program
 from gateway_cli.local.process import Process
 from gateway_cli.local.program import Program
 from gateway_cli.local.services import find_or_make_master_key, service_programs
@@ -137,5 +137,7 @@ async def _prepare_database(settings: StackSettings, stack: Stack) -> None:
     if settings.database_url is None:
         await asyncio.to_thread(create_database, settings.ports["POSTGRES_PORT"])
     stack.log.write(SUPERVISOR, "bringing the database up to date")
-    await migrate(settings.effective_database_url)
-    await seed(settings.effective_database_url, find_or_make_master_key(settings))
+    await migrate(settings.owner_database_url)
+    if settings.database_url is None:
+        await asyncio.to_thread(create_service_role, settings.ports["POSTGRES_PORT"])
+    await seed(settings.owner_database_url, find_or_make_master_key(settings))

@@ -45,7 +45,7 @@ class StatementRefusedError(Exception):
 
 
 class Database:
-    """A pool of connections to PostgreSQL, in two manners: one transaction, or one statement."""
+    """A pool of connections to PostgreSQL, in three manners: one transaction, one statement, or one moment to read."""
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class Database:
         event.listen(self._engine.sync_engine, "checkin", _note_use)
         event.listen(self._engine.sync_engine, "checkout", _ping_if_rested)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -100,6 +101,17 @@ class Database:
             asyncio.timeout(self._answer_timeout_seconds),
             self._autocommit.connect() as connection,
         ):
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self, *, timeout_seconds: float) -> AsyncIterator[Connection]:
+        """Statements that only read and all see the same moment; together they may take as long as is said here."""
+        async with (
+            _translated_errors(),
+            asyncio.timeout(timeout_seconds),
+            self._reading.begin() as connection,
+        ):
+            await connection.execute(text(f"SET LOCAL statement_timeout = {round(timeout_seconds * 1000)}"))
             yield connection
 
     async def check(self) -> str:

@@ -29,6 +29,10 @@ _COUNT_LIVE = text("""
 SELECT count(*) FROM workers
 WHERE service = :service AND seen_at > now() - make_interval(secs => :silent_after_seconds)
 """)
+_FIND_OLDEST = text("""
+SELECT min(id) FROM workers
+WHERE service = :service AND seen_at > now() - make_interval(secs => :silent_after_seconds)
+""")
 
 
 async def renew_worker(connection: Connection, worker_id: str, service: str) -> None:
@@ -49,3 +53,10 @@ async def count_live_workers(connection: Connection, service: str) -> int:
     parameters = {"service": service, "silent_after_seconds": SILENT_AFTER_SECONDS}
     count: int = await connection.scalar(_COUNT_LIVE, parameters)
     return count
+
+
+async def find_oldest_worker(connection: Connection, service: str) -> str | None:
+    """The live worker that started first: what one process is enough for is its task. Ids are in order of time."""
+    parameters = {"service": service, "silent_after_seconds": SILENT_AFTER_SECONDS}
+    oldest: str | None = await connection.scalar(_FIND_OLDEST, parameters)
+    return oldest
