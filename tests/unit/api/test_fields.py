@@ -106,6 +106,9 @@ def test_an_ordinary_payment_is_accepted(changes: dict[str, Any]) -> None:
             "metadata: must not have more than 50 keys.",
         ),
         ({"amuont": 5}, "amuont: is not a field of this request."),
+        # A name that may be a card number is not said again.
+        ({"4111 1111 1111 1111": 5}, "…: is not a field of this request."),
+        ({"metadata": {"card 4111111111111111": 5}}, "metadata.…: must be a string."),
         ({"status": "success"}, "status: is not a field of this request."),
         ({"body": 1}, "body: is not a field of this request."),
     ],

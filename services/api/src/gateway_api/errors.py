@@ -1,5 +1,6 @@
 """Turns every error into one JSON shape with the right status. No stack trace leaves the process."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -42,6 +43,8 @@ _ABOUT_THE_BODY: Final = {
     "missing": "The request needs a JSON body.",
     "string_unicode": "The body must be valid Unicode.",
 }
+_LONG_NUMBER: Final = re.compile(r"\d(?:[ .+-]?\d){11}")
+"""What may be a card number. Names of fields and addresses come from the caller, and are repeated without it."""
 _CODES: Final = {
     400: "invalid_request",
     405: "method_not_allowed",
@@ -125,7 +128,7 @@ def explain(problem: dict[str, Any], location: Sequence[str]) -> tuple[str, str 
     if kind == "payment_method" and isinstance(problem["input"], dict):
         return problem["msg"], "method"
     # What stands in angle brackets says which of several bodies it was, and is no field.
-    location = [part for part in location if not part.startswith("<")]
+    location = ["…" if _LONG_NUMBER.search(part) else part for part in location if not part.startswith("<")]
     if not location:
         return _ABOUT_THE_BODY.get(kind, "The body must be a JSON object."), None
     if kind == "string_pattern_mismatch":
@@ -161,4 +164,6 @@ def _allow(request: Request) -> dict[str, str]:
 
 
 def _nothing_there(request: Request) -> Response:
-    return error_response(request, 404, "not_found", f"There is nothing at {request.method} {request.scope['path']}.")
+    path = request.scope["path"]
+    where = "this address" if _LONG_NUMBER.search(path) else f"{request.method} {path}"
+    return error_response(request, 404, "not_found", f"There is nothing at {where}.")
