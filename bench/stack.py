@@ -43,6 +43,7 @@ class Servers:
     """Where truth and doorbell are, and their processes."""
 
     database_url: str
+    postgres_port: int
     redis_url: str
     folder: Path
     postgres: psutil.Process
@@ -77,7 +78,7 @@ def running_servers() -> Iterator[Servers]:
         asyncio.run(seed_test_merchant(owner_url, MASTER_KEY))
         database_url = postgres_url(postgres_port, role=SERVICE_ROLE)
         processes = psutil.Process(postgres.pid), psutil.Process(valkey.pid)
-        yield Servers(database_url, redis_url(valkey_port), Path(name), *processes)
+        yield Servers(database_url, postgres_port, redis_url(valkey_port), Path(name), *processes)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from gateway_cli.local.ports import find_free_ports
 
 PAYMENT: dict[str, Any] = {
     "id": "pay_1", "order_id": "ord_<b>1</b>", "amount": 50000, "currency": "INR", "method": "upi", "vpa": "asha@upi",
+    "card": None, "bank": None, "wallet": None,
     "status": "success", "capture_status": "completed", "amount_captured": 50000, "amount_refunded": 1000,
     "error": None, "description": None, "metadata": {"seat": "<i>F</i>"},
     "created_at": "2026-11-23T13:30:15.947Z", "updated_at": "2026-11-23T13:30:20.000Z",

@@ -8,7 +8,7 @@ from gateway_common.money import format_amount
 from gateway_dashboard.moments import Moment, parse_moment
 
 STATUSES: Final = ("pending", "processing", "success", "failed", "cancelled", "expired")
-_METHODS: Final = {"upi": "UPI"}
+_METHODS: Final = {"upi": "UPI", "card": "Card", "netbanking": "Net banking", "wallet": "Wallet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def payment_view(payment: Mapping[str, Any]) -> PaymentView:
         status=payment["status"],
         amount=format_amount(payment["amount"], payment["currency"]),
         method=_METHODS.get(payment["method"], payment["method"]),
-        payer=payment["vpa"],
+        payer=_payer(payment),
         order_id=payment["order_id"],
         description=payment["description"],
         capture=_capture_words(payment),
@@ -70,6 +70,13 @@ def refund_view(refund: Mapping[str, Any]) -> RefundView:
         error=_error_words(refund["error"]),
         created=parse_moment(refund["created_at"]),
     )
+
+
+def _payer(payment: Mapping[str, Any]) -> str | None:
+    """Who or what pays: a UPI address, a card by its last digits, a bank or a wallet."""
+    if card := payment["card"]:
+        return f"{card['brand']} •••• {card['last4']}"
+    return payment["vpa"] or payment["bank"] or payment["wallet"]
 
 
 def _capture_words(payment: Mapping[str, Any]) -> str:
