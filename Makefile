@@ -36,8 +36,9 @@ fix: $(STAMPS)/dev ## Format, and fix what the linter can fix
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
-bench: $(STAMPS)/dev ## Measure what creating a payment costs
+bench: $(STAMPS)/dev ## Measure what creating a payment costs, and what a million rows cost
 	@$(BIN)/python -m bench.create_payment
+	@$(BIN)/python -m bench.million_payments
 
 ##@ Housekeeping
 lock: $(STAMPS)/dev ## Write requirements/*.txt anew from requirements/*.in (ARGS="--upgrade" for newer versions)

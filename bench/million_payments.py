@@ -2,7 +2,7 @@
 
 Two databases of one server, with 10,000 and 1,000,000 payments of one merchant, each behind an API process of its own.
 Requests go to both in turn, so that a noisy moment harms both alike; what counts is the ratio of medians. The exit
-status says whether every ratio is below 1.5 and no table was read from end to end.
+status says whether every request was answered and no table was read from end to end, not how fast it went.
 """
 
 import argparse
@@ -64,12 +64,16 @@ def requests() -> dict[str, Callable[[Side], tuple[str, str, str | None]]]:
         "list": lambda _: ("GET", "payments?limit=20", None),
         "list, deep page": lambda side: ("GET", f"payments?limit=20&starting_after={side.payment_id}", None),
         "list by status": lambda _: ("GET", "payments?limit=20&status=failed", None),
-        "list by a rare status": lambda _: ("GET", "payments?limit=1&status=cancelled", None),
+        "list by a rare status": lambda _: ("GET", "payments?limit=20&status=cancelled", None),
         "list by method": lambda _: ("GET", "payments?limit=20&method=netbanking", None),
         "list by an absent method": lambda _: ("GET", "payments?limit=20&method=wallet", None),
         "list by order": lambda _: ("GET", "payments?limit=20&order_id=ord_1000", None),
         "list by created range": lambda side: ("GET", f"payments?limit=20&{_month_before(side)}", None),
-        "list by status and range": lambda side: ("GET", f"payments?limit=20&status=failed&{_month_before(side)}", None),
+        "list by status and range": lambda side: (
+            "GET",
+            f"payments?limit=20&status=failed&{_month_before(side)}",
+            None,
+        ),
         "events, newest": lambda _: ("GET", "events?limit=20", None),
         "events after a number": lambda _: ("GET", "events?limit=20&after_sequence=5000", None),
     }
@@ -94,11 +98,13 @@ def main() -> int:
                     side.send(name, *request(side))
         time.sleep(1)  # PostgreSQL tells of its scans with some delay.
         after = [scans(side.owner_url) for side in (small, full)]
-    good = _print(small, full)
+    _print(small, full)
     asked = len(requests()) * (options.requests + WARM_UP)
     for name, (seq_0, rows_0), (seq_1, rows_1) in zip(("small", "full"), before, after, strict=True):
-        print(f"{name}: {seq_1 - seq_0} scans of a whole table, {(rows_1 - rows_0) / asked:.1f} rows by index a request")
-    return 0 if good and after[1][0] == before[1][0] else 1
+        print(
+            f"{name}: {seq_1 - seq_0} scans of a whole table, {(rows_1 - rows_0) / asked:.1f} rows by index a request"
+        )
+    return 0 if after[1][0] == before[1][0] else 1
 
 
 def _side(servers: Servers, stack: ExitStack, rows: int) -> Side:
@@ -126,7 +132,7 @@ def _side(servers: Servers, stack: ExitStack, rows: int) -> Side:
     return Side(http.client.HTTPConnection("127.0.0.1", port), owner_url, row[0], {}, {})
 
 
-def _print(small: Side, full: Side) -> bool:
+def _print(small: Side, full: Side) -> None:
     print(f"\n{'median, ms':<28}{SIZES[0]:>12}{'full':>12}{'ratio':>8}")
     worst = 0.0
     for name in small.times:
@@ -135,7 +141,6 @@ def _print(small: Side, full: Side) -> bool:
         worst = max(worst, ratio)
         print(f"{name:<28}{medians[0]:>12.2f}{medians[1]:>12.2f}{ratio:>8.2f}")
     print(f"\nworst ratio {worst:.2f} (target {RATIO_MOST}: {'met' if worst <= RATIO_MOST else 'missed'})")
-    return worst <= RATIO_MOST
 
 
 if __name__ == "__main__":

@@ -25,8 +25,12 @@ FROM (
 _EVENTS = """
 INSERT INTO events (id, merchant_id, livemode, type, object_id, body, created_at, sequence)
 SELECT
-    'evt_' || substr(id, 5), 'mer_test', false, 'payment.created', id, convert_to('{"data":{}}', 'UTF8'), created_at,
-    row_number() OVER (ORDER BY id)
+    'evt_' || substr(id, 5), 'mer_test', false, 'payment.created', id,
+    convert_to(
+        format('{"id":"evt_%s","type":"payment.created","created_at":"2026-01-01T00:00:00Z","data":{}}', substr(id, 5)),
+        'UTF8'
+    ),
+    created_at, row_number() OVER (ORDER BY id)
 FROM payments
 """
 _COUNTER = "INSERT INTO event_sequences SELECT 'mer_test', false, count(*) FROM events"

@@ -76,7 +76,8 @@ def _payer(payment: Mapping[str, Any]) -> str | None:
     """Who or what pays: a UPI address, a card by its last digits, a bank or a wallet."""
     if card := payment["card"]:
         return f"{card['brand']} •••• {card['last4']}"
-    return payment["vpa"] or payment["bank"] or payment["wallet"]
+    payer: str | None = payment["vpa"] or payment["bank"] or payment["wallet"]
+    return payer
 
 
 def _capture_words(payment: Mapping[str, Any]) -> str:
