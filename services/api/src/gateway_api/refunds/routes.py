@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
@@ -11,11 +11,12 @@ from gateway_api.fields import Limit, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
 from gateway_api.refunds.schemas import CreateRefund, RefundBody, RefundPage
 from gateway_api.refunds.service import RefundService
+from gateway_api.routing import StrictRouter
 from gateway_common.refunds.model import refund_snapshot
 
 
-def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["refunds"])
+def refund_routes(service: RefundService, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1", tags=["refunds"])
     merchant = Depends(authenticator.merchant)
 
     @router.post("/payments/{payment_id}/refunds", status_code=201, responses={201: {"model": RefundBody}})
