@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
@@ -11,6 +11,7 @@ from gateway_api.auth import Authenticator
 from gateway_api.checkout.routes import checkout_routes
 from gateway_api.checkout.service import CheckoutService
 from gateway_api.errors import install_error_handlers
+from gateway_api.errors_page import errors_page
 from gateway_api.events.routes import event_routes
 from gateway_api.idempotency import Idempotency
 from gateway_api.idempotency_keys.routes import idempotency_routes
@@ -20,13 +21,14 @@ from gateway_api.keys.routes import key_routes
 from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
 from gateway_api.middleware import CheckoutCors, RequestContext
-from gateway_api.openapi import ERRORS, DescribedApp
+from gateway_api.openapi import ERRORS, TAGS, DescribedApp
 from gateway_api.orders.routes import order_routes
 from gateway_api.orders.service import OrderService
 from gateway_api.payments.routes import payment_routes
 from gateway_api.payments.service import PaymentService
 from gateway_api.refunds.routes import refund_routes
 from gateway_api.refunds.service import RefundService
+from gateway_api.routing import StrictRouter
 from gateway_api.settings import ApiSettings
 from gateway_api.timeline.routes import timeline_routes
 from gateway_api.webhooks.routes import webhook_routes
@@ -44,7 +46,7 @@ from gateway_common.serving import Health, http_server, operations_app, serve, s
 SERVICE = "api"
 
 
-def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettings) -> FastAPI:
+def create_app(routers: Sequence[StrictRouter], health: Health, settings: ApiSettings) -> FastAPI:
     """The ASGI app around the given routes."""
     app = DescribedApp(
         title="Payment gateway",
@@ -53,11 +55,12 @@ def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettin
         redoc_url=None,
         redirect_slashes=False,
         responses=ERRORS,
+        openapi_tags=TAGS,
     )
     app.add_middleware(CheckoutCors)
     app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)
     install_error_handlers(app)
-    for router in routers:
+    for router in (*routers, errors_page()):
         app.include_router(router)
 
     @app.get("/healthz", include_in_schema=False)

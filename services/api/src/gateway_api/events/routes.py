@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import AwareDatetime, BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import Limit, PathId, StartingAfter
+from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.errors import UnprocessableError
 from gateway_common.events.model import EventType, numbered_event_snapshot
@@ -35,8 +36,8 @@ class EventPage(BaseModel):
     next_cursor: str | None
 
 
-def event_routes(database: Database, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/events", tags=["events"])
+def event_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/events", tags=["events"])
     reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("", responses={200: {"model": EventPage}})
