@@ -83,6 +83,10 @@ class RateLimitedError(GatewayError):
     retryable = True
     retry_after_seconds = 1
 
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
 
 class UnavailableError(GatewayError):
     """A needed dependency does not answer; the same request may be sent again."""
