@@ -17,6 +17,7 @@ from gateway_api.checkout.routes import checkout_routes
 from gateway_api.checkout.service import CheckoutService
 from gateway_api.idempotency import Idempotency
 from gateway_api.jobs.routes import job_routes
+from gateway_api.limits import RateLimiter, TokenBuckets
 from gateway_api.main import create_app
 from gateway_api.payments.routes import payment_routes
 from gateway_api.payments.service import PaymentService
@@ -126,11 +127,21 @@ def expect_error(status: int, code: str, response: httpx.Response) -> str:
 
 @asynccontextmanager
 async def running_api(
-    database_url: str, redis_url: str, master_key: str, *, test_mode: bool = True, clock: Clock = system_clock
+    database_url: str,
+    redis_url: str,
+    master_key: str,
+    *,
+    test_mode: bool = True,
+    clock: Clock = system_clock,
+    **more_settings: Any,
 ) -> AsyncIterator[Api]:
     """Build the API as gateway_api.main does, and run its ringer; a test holds the two builds equal."""
     settings = ApiSettings(
-        database_url=database_url, redis_url=redis_url, gateway_master_key=master_key, test_mode=test_mode
+        database_url=database_url,
+        redis_url=redis_url,
+        gateway_master_key=master_key,
+        test_mode=test_mode,
+        **more_settings,
     )
     database = Database(settings.database_url, application_name="test-api", pool_size=settings.database_pool_size)
     bells = {
@@ -138,9 +149,11 @@ async def running_api(
         for name, stream in (("payments", PAYMENTS_STREAM), ("webhooks", WEBHOOKS_STREAM))
     }
     ringer = Ringer(bells["payments"], bells["webhooks"])
+    buckets = TokenBuckets(redis_url)
+    limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
     keyring = Keyring(master_key)
     app = create_app(
-        _routers(database, keyring, ringer, clock) + ([job_routes(database, bells)] if test_mode else []),
+        _routers(database, keyring, ringer, clock, limiter) + ([job_routes(database, bells)] if test_mode else []),
         Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check}),
         settings,
     )
@@ -154,11 +167,12 @@ async def running_api(
     await ringing
     for bell in bells.values():
         await bell.shutdown()
+    await buckets.close()
     await database.close()
 
 
-def _routers(database: Database, keyring: Keyring, ringer: Ringer, clock: Clock) -> list[Any]:
-    authenticator = Authenticator(database, keyring, clock)
+def _routers(database: Database, keyring: Keyring, ringer: Ringer, clock: Clock, limiter: RateLimiter) -> list[Any]:
+    authenticator = Authenticator(database, keyring, clock, limiter)
     idempotency = Idempotency(database, keyring, clock)
     payments = PaymentService(database, idempotency, ringer, clock)
     return [

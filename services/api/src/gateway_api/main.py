@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway_api.answers import answer, respond
 from gateway_api.auth import Authenticator
@@ -13,6 +14,7 @@ from gateway_api.checkout.service import CheckoutService
 from gateway_api.errors import install_error_handlers
 from gateway_api.idempotency import Idempotency
 from gateway_api.jobs.routes import job_routes
+from gateway_api.limits import RateLimiter, TokenBuckets
 from gateway_api.middleware import CheckoutCors, RequestContext
 from gateway_api.openapi import ERRORS, DescribedApp
 from gateway_api.payments.routes import payment_routes
@@ -47,6 +49,8 @@ def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettin
     )
     app.add_middleware(CheckoutCors)
     app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     install_error_handlers(app)
     for router in routers:
         app.include_router(router)
@@ -78,7 +82,9 @@ async def main() -> None:
     }
     ringer = Ringer(bells["payments"], bells["webhooks"])
     keyring = Keyring(settings.gateway_master_key.get_secret_value())
-    authenticator = Authenticator(database, keyring, system_clock)
+    buckets = TokenBuckets(settings.redis_url)
+    limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
+    authenticator = Authenticator(database, keyring, system_clock, limiter)
     idempotency = Idempotency(database, keyring, system_clock)
     payments = PaymentService(database, idempotency, ringer, system_clock)
     routers = [
@@ -103,5 +109,6 @@ async def main() -> None:
     await ringing
     for bell in bells.values():
         await bell.shutdown()
+    await buckets.close()
     await database.close()
     log.info("api.stopped")
