@@ -118,7 +118,11 @@ class RateLimitedError(GatewayError):
     status = 429
     retryable = True
     retry_after_seconds = 1
-    meaning = "This key has sent too many requests; wait as long as the Retry-After header says."
+    meaning = "This key, or this address, has sent too many requests; wait as long as the Retry-After header says."
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InternalError(GatewayError):
@@ -127,6 +131,10 @@ class InternalError(GatewayError):
     retryable = True
     retry_after_seconds = 1
     meaning = "Something broke on our side; it is logged under the `request_id`."
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnavailableError(GatewayError):

@@ -67,7 +67,7 @@ def error_response(request: Request, error: GatewayError, headers: Mapping[str, 
         "message": error.message,
         "param": error.param,
         "request_id": request.scope["state"].get("request_id"),
-        "retryable": error.retryable and _may_be_repeated(request),
+        "retryable": error.retryable and _may_be_repeated(request, error.status),
         "doc_url": f"{DOC_PATH}#{error.code}",
     }
     headers = dict(headers or {})
@@ -78,9 +78,13 @@ def error_response(request: Request, error: GatewayError, headers: Mapping[str, 
     return Response(orjson.dumps({"error": content}), error.status, headers, media_type="application/json")
 
 
-def _may_be_repeated(request: Request) -> bool:
-    """Whether sending it again can't do it twice: a commit whose answer got lost is not known to have failed."""
-    return request.method != "POST" or "idempotency-key" in request.headers
+def _may_be_repeated(request: Request, status: int) -> bool:
+    """Whether sending it again can't do it twice: a commit whose answer got lost is not known to have failed.
+
+    What was refused for its rate was never begun.
+    """
+    is_begun = status != HTTPStatus.TOO_MANY_REQUESTS
+    return not is_begun or request.method != "POST" or "idempotency-key" in request.headers
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:

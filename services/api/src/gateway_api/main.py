@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway_api.answers import answer, respond
 from gateway_api.auth import Authenticator
@@ -20,6 +21,7 @@ from gateway_api.key_uses import KeyUses
 from gateway_api.keys.routes import key_routes
 from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
+from gateway_api.limits import RateLimiter, TokenBuckets
 from gateway_api.middleware import CheckoutCors, RequestContext
 from gateway_api.openapi import ERRORS, TAGS, DescribedApp
 from gateway_api.orders.routes import order_routes
@@ -33,7 +35,7 @@ from gateway_api.settings import ApiSettings
 from gateway_api.timeline.routes import timeline_routes
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
-from gateway_common.clock import system_clock
+from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.db.schema import schema_check
@@ -59,6 +61,8 @@ def create_app(routers: Sequence[StrictRouter], health: Health, settings: ApiSet
     )
     app.add_middleware(CheckoutCors)
     app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     install_error_handlers(app)
     for router in (*routers, errors_page()):
         app.include_router(router)
@@ -73,6 +77,26 @@ def create_app(routers: Sequence[StrictRouter], health: Health, settings: ApiSet
         return respond(answer(status, content))
 
     return app
+
+
+def merchant_routers(
+    database: Database, keyring: Keyring, ringer: Ringer, authenticator: Authenticator, *, clock: Clock
+) -> list[StrictRouter]:
+    """Everything that a merchant's keys open."""
+    idempotency = Idempotency(database, keyring, clock)
+    payments = PaymentService(database, idempotency, ringer, keyring, clock)
+    return [
+        order_routes(OrderService(database, idempotency, clock), authenticator),
+        payment_routes(payments, authenticator),
+        timeline_routes(database, authenticator),
+        refund_routes(RefundService(database, idempotency, ringer, clock), authenticator),
+        event_routes(database, authenticator),
+        ledger_routes(database, authenticator),
+        webhook_routes(WebhookService(database, idempotency, keyring, clock), authenticator),
+        key_routes(KeyService(database, idempotency, keyring, clock), authenticator),
+        idempotency_routes(idempotency, authenticator),
+        checkout_routes(CheckoutService(database, payments, keyring, clock), authenticator),
+    ]
 
 
 async def main() -> None:
@@ -91,21 +115,10 @@ async def main() -> None:
     ringer = Ringer(bells["payments"], bells["webhooks"])
     keyring = Keyring(settings.gateway_master_key.get_secret_value())
     uses = KeyUses(database)
-    authenticator = Authenticator(database, keyring, system_clock, uses)
-    idempotency = Idempotency(database, keyring, system_clock)
-    payments = PaymentService(database, idempotency, ringer, keyring, system_clock)
-    routers = [
-        order_routes(OrderService(database, idempotency, system_clock), authenticator),
-        payment_routes(payments, authenticator),
-        timeline_routes(database, authenticator),
-        refund_routes(RefundService(database, idempotency, ringer, system_clock), authenticator),
-        webhook_routes(WebhookService(database, idempotency, keyring, system_clock), authenticator),
-        event_routes(database, authenticator),
-        ledger_routes(database, authenticator),
-        idempotency_routes(idempotency, authenticator),
-        checkout_routes(CheckoutService(database, payments, keyring, system_clock), authenticator),
-        key_routes(KeyService(database, idempotency, keyring, system_clock), authenticator),
-    ]
+    buckets = TokenBuckets(settings.redis_url)
+    limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
+    authenticator = Authenticator(database, keyring, system_clock, uses, limiter)
+    routers = merchant_routers(database, keyring, ringer, authenticator, clock=system_clock)
     if settings.test_mode:
         routers.append(job_routes(database, bells))
     health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check})
@@ -122,5 +135,6 @@ async def main() -> None:
     await asyncio.gather(*background)
     for bell in bells.values():
         await bell.shutdown()
+    await buckets.close()
     await database.close()
     log.info("api.stopped")

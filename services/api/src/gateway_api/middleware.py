@@ -48,7 +48,9 @@ class RequestContext:
             nonlocal status, started_answer
             if message["type"] == "http.response.start":
                 status, started_answer = message["status"], True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                limited = state.get("rate_limit")
+                headers = [(b"x-request-id", request_id.encode()), *(limited.headers if limited else ())]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         try:
@@ -109,7 +111,7 @@ class CheckoutCors:
             allow_origins=["*"],
             allow_methods=["GET", "POST"],
             allow_headers=["content-type", "idempotency-key", "x-api-key", "x-client-token"],
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
             max_age=600,
         )
 
