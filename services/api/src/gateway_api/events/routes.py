@@ -49,7 +49,8 @@ def event_routes(database: Database, authenticator: Authenticator) -> StrictRout
     ) -> Response:
         """List events, the newest first; or with `after_sequence` those behind that number, in order, without a gap.
 
-        Who keeps the last `sequence` it has handled and asks for what is behind it has missed nothing.
+        Who keeps the last `sequence` it has handled and asks for what is behind it has missed nothing. `next_cursor` is
+        the id for `starting_after`, or the number for `after_sequence`, by which the next page goes on.
         """
         if starting_after is not None and after_sequence is not None:
             raise UnprocessableError("Give after_sequence or starting_after, not both.", param="after_sequence")
@@ -59,7 +60,8 @@ def event_routes(database: Database, authenticator: Authenticator) -> StrictRout
                 found = await list_events(connection, starting_after=starting_after, **scope)
             else:
                 found = await list_events_after(connection, after_sequence, **scope)
-        return respond_page([numbered_event_snapshot(event) for event in found], limit)
+        cursor = "id" if after_sequence is None else "sequence"
+        return respond_page([numbered_event_snapshot(event) for event in found], limit, cursor=cursor)
 
     @router.get("/{event_id}", responses={200: {"model": EventBody}})
     async def read_event(event_id: PathId, caller: Annotated[Caller, reader]) -> Response:
