@@ -54,8 +54,8 @@ class Inserted:
 
 
 # The lock on an order makes its row fresh: what `named_order` saw of it may be older than what `locked_order` says.
-# Of several payments of one order in a batch the first that fits is taken; one whose key was answered before will not be
-# made, so it goes last. The unique index on open payments stands behind it.
+# Of several payments of one order in a batch the first that fits is taken; one whose key was answered before will not
+# be made, so it goes last. The unique index on open payments stands behind it.
 _ORDERS: Final = """
 named_order AS MATERIALIZED (
     SELECT input.id AS payment_id, coalesce(
