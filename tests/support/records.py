@@ -95,6 +95,22 @@ async def read_event_types(database: Database, payment_id: str) -> list[str]:
     return sorted(event_type for event_type, _ in await read_events(database, payment_id))
 
 
+async def read_answers(database: Database, payment_id: str) -> list[tuple[int, str, str, str | None]]:
+    """What providers said of the payment: under which lease, to what, how it ended, and its code."""
+    query = "SELECT attempt, operation, outcome, code FROM provider_answers WHERE payment_id = :id ORDER BY attempt"
+    rows = await read_rows(database, query, id=payment_id)
+    return [(row["attempt"], row["operation"], row["outcome"], row["code"]) for row in rows]
+
+
+async def read_balances(database: Database) -> dict[str, int]:
+    """The balances of all accounts that are not empty, of all merchants and currencies together."""
+    query = """
+    SELECT account, sum(amount_minor)::bigint AS amount FROM ledger_balances
+    GROUP BY account HAVING sum(amount_minor) <> 0
+    """
+    return {row["account"]: row["amount"] for row in await read_rows(database, query)}
+
+
 async def read_simulator_requests(database: Database, payment_id: str) -> dict[str, int]:
     """How often the simulator was asked for each kind of operation, by its own account."""
     query = """
