@@ -44,12 +44,13 @@ def new_processor(
     provider_timeout_seconds: float = PROVIDER_TIMEOUT_SECONDS,
     record_for_seconds: float = 20.0,
     clock: Clock = system_clock,
+    master_key: str = MASTER_KEY,
 ) -> PaymentProcessor:
     return PaymentProcessor(
         database,
         provider or Simulator(database, QUICK),
         ringer,
-        Keyring(MASTER_KEY),
+        Keyring(master_key),
         worker_id=worker_id,
         concluder=Concluder(timedelta(days=7)),
         provider_timeout_seconds=provider_timeout_seconds,
