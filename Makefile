@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check fix fuzz docs bench lock clean
+.PHONY: help up demo test soak check fix fuzz docs bench lock clean
 MAKEFLAGS += --no-print-directory
 
 ##@ Run it
@@ -24,6 +24,10 @@ demo: $(STAMPS)/local ## Take a payment through its whole life and check every s
 ##@ Work on it
 test: $(STAMPS)/dev ## Run every test and print the coverage (ARGS="-k name" for some)
 	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+soak: $(STAMPS)/dev ## Drive the gateway and its model side by side for long (STEPS=20000 SEED=1)
+	@SOAK_STEPS=$(or $(STEPS),20000) SOAK_SEED=$(or $(SEED),1) $(BIN)/pytest --show-capture=no -k agree_after_every_step \
+		tests/integration/api/test_state_machine.py
 
 check: $(STAMPS)/dev ## Check format, lint, types, import rules and tidy rules
 	@$(BIN)/ruff format --check

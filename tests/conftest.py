@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 from tests.support.databases import MASTER_KEY, cloned_database, service_url
+from tests.support.measuring import Measure, measured
 from tests.support.servers import running_postgres, running_redis
 
 from gateway_cli.local.postgres import create_service_role
@@ -79,3 +81,21 @@ def master_key() -> str:
 @pytest.fixture
 def keyring(master_key: str) -> Keyring:
     return Keyring(master_key)
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """Keeps a measured number for the end of the run."""
+    name = request.node.name.removeprefix("test_").replace("_", " ")
+
+    def keep(text: str) -> None:
+        measured.append(f"{name}: {text}")
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if measured:
+        terminalreporter.section("measured")
+        for line in measured:
+            terminalreporter.write_line(line)

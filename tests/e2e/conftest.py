@@ -1,13 +1,11 @@
-"""What the tests against the real stack share: the stack itself, a merchant, a database to look into, and numbers."""
+"""What the tests against the real stack share: the stack itself, a merchant, and a database to look into."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import psycopg
 import pytest
 from tests.support.http_merchant import merchant_client
-from tests.support.measuring import Measure, measured
 from tests.support.payment_rows import Rows
 from tests.support.receiver import Receiver, receiver_in_thread
 from tests.support.stack import LiveStack, live_stack
@@ -43,21 +41,3 @@ def rows(stack: LiveStack) -> Iterator[Rows]:
 def receiver() -> Iterator[Receiver]:
     with receiver_in_thread() as running:
         yield running
-
-
-@pytest.fixture
-def measure(request: pytest.FixtureRequest) -> Measure:
-    """Keeps a measured number for the end of the run."""
-    name = request.node.name.removeprefix("test_").replace("_", " ")
-
-    def keep(text: str) -> None:
-        measured.append(f"{name}: {text}")
-
-    return keep
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if measured:
-        terminalreporter.section("measured")
-        for line in measured:
-            terminalreporter.write_line(line)

@@ -1,12 +1,13 @@
 """Idempotency-Key over HTTP: the same request is answered again and done once, whatever happens at the same time."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
-from tests.support.api import NEW_PAYMENT, Api, expect, expect_error
+from tests.support.api import NEW_PAYMENT, Api, expect, expect_error, running_api
 
 PAYMENTS = "/api/v1/payments"
 ENDPOINTS = "/api/v1/webhook-endpoints"
@@ -35,6 +36,26 @@ async def test_a_create_with_the_same_key_and_body_is_answered_again(api: Api) -
     expect(201, first)
     expect_replay(first, again)
     assert [await count(api, table) for table in ("payments", "events", "idempotency_keys")] == [1, 1, 1]
+
+
+async def test_a_create_by_card_is_answered_again_though_the_card_has_expired_since(
+    database_url: str, redis_url: str, master_key: str
+) -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    card = {"number": "4242424242424242", "exp_month": 1, "exp_year": 2026, "cvc": "123"}
+    wanted = {"amount": 50_000, "currency": "INR", "method": "card", "card": card}
+    async with running_api(database_url, redis_url, master_key, clock=lambda: now) as api:
+        first = await api.client.post(PAYMENTS, json=wanted, headers=KEY)
+        now += timedelta(days=1)
+
+        again = await api.client.post(PAYMENTS, json=wanted, headers=KEY)
+
+        expect(201, first)
+        expect_replay(first, again)
+        expect_error(
+            422, "idempotency_key_reuse", await api.client.post(PAYMENTS, json=wanted | {"amount": 1}, headers=KEY)
+        )
+        expect_error(422, "validation_failed", await api.client.post(PAYMENTS, json=wanted))
 
 
 async def test_the_answer_stays_what_it_was_though_the_payment_went_on(api: Api) -> None:

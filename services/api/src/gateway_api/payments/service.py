@@ -27,7 +27,7 @@ from gateway_common.ids import PAYMENT, new_id
 from gateway_common.orders.model import check_match, check_payable, release_order
 from gateway_common.orders.store import find_order, lock_order, save_order
 from gateway_common.payments.cards import card_summary, is_past
-from gateway_common.payments.create_store import Inserted, Insertion, NewPayment, SealedCard, insert_payments
+from gateway_common.payments.create_store import Inserted, Insertion, NewPayment, insert_payments
 from gateway_common.payments.model import (
     Payment,
     PaymentMethod,
@@ -73,7 +73,11 @@ class PaymentService:
         )
         given = answer(CREATED, snapshot)
         kept = self._idempotency.keep(attempt, given) if attempt else None
-        card = self._seal_card(wanted, payment) if isinstance(wanted, CreateCardPayment) else None
+        card = None
+        if isinstance(wanted, CreateCardPayment):
+            if is_past(wanted.card.exp_month, wanted.card.exp_year, payment.created_at):
+                return await self._card_expired(attempt)
+            card = seal_card(self._keyring, wanted.card.card(), payment.id)
         inserted = await self._creates.submit(NewPayment(payment, event, kept, card))
         if inserted.insertion is not Insertion.CREATED:
             return await self._not_created(inserted.insertion, payment, attempt)
@@ -103,10 +107,12 @@ class PaymentService:
             traceparent=traceparent,
         )
 
-    def _seal_card(self, wanted: CreateCardPayment, payment: Payment) -> SealedCard:
-        if is_past(wanted.card.exp_month, wanted.card.exp_year, payment.created_at):
+    async def _card_expired(self, attempt: Attempt | None) -> Answer:
+        """The answer given before to this very request, while the card was good; UnprocessableError without one."""
+        given = await self._idempotency.find(attempt) if attempt else None
+        if given is None:
             raise UnprocessableError("card.exp_year: the card has expired.", param="card.exp_year")
-        return seal_card(self._keyring, wanted.card.card(), payment.id)
+        return given
 
     async def _not_created(self, insertion: Insertion, payment: Payment, attempt: Attempt | None) -> Answer:
         """The answer given before to this very request, or the reason why there is none."""
