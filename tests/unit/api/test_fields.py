@@ -77,7 +77,7 @@ def test_an_ordinary_payment_is_accepted(changes: dict[str, Any]) -> None:
         ({"method": "card"}, "card: is required."),
         ({"method": "wallet", "wallet": "paytm"}, "vpa: is not a field of this request."),
         ({"upi": {"flow": "qr"}}, "vpa: is not a field of this request."),
-        ({"upi": {"flow": "push"}}, "upi.flow: must be 'intent' or 'qr'."),
+        ({"upi": {"flow": "push"}}, "upi.flow: must be 'collect', 'intent' or 'qr'."),
         ({"vpa": "not a vpa"}, VPA),
         ({"vpa": "test"}, VPA),
         ({"vpa": "@upi"}, VPA),

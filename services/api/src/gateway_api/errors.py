@@ -44,6 +44,7 @@ _WORDS: Final = {
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
     "dict_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
     "list_type": "must be a list",
 }
 _WHOLE_AMOUNT: Final = "must be a whole number of the currency's smallest unit: 50000 is 500.00 INR"
@@ -144,7 +145,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def _allow(request: Request) -> dict[str, str]:
     """All methods of this path; Starlette names only those of the first route that has it."""
-    path = getattr(request.scope.get("route"), "path", None)
+    path = getattr(request.scope.get("route"), "path_format", None)
     methods = request.app.openapi()["paths"].get(path, {})
     return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 

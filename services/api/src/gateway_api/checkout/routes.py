@@ -24,7 +24,7 @@ def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> S
     router = StrictRouter(prefix="/api/v1/checkout", tags=["checkout"])
     browser = Depends(authenticator.publishable)
 
-    @router.get("/orders/{order_id}", responses={200: {"model": CheckoutOrderBody}})
+    @router.get("/orders/{order_id:path}", responses={200: {"model": CheckoutOrderBody}})
     async def get_order(order_id: PathId, caller: Annotated[Caller, browser]) -> Response:
         """What the customer is asked to pay."""
         order = await service.get_order(caller, order_id)

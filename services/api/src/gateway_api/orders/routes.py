@@ -44,7 +44,8 @@ def order_routes(service: OrderService, authenticator: Authenticator) -> StrictR
         )
         return respond_page([order_snapshot(order) for order in found], limit)
 
-    @router.get("/{order_id}", responses={200: {"model": OrderBody}})
+    # A reference may hold slashes: INV/2026/17.
+    @router.get("/{order_id:path}", responses={200: {"model": OrderBody}})
     async def get_order(order_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read an order, by its id or by its reference."""
         return respond(answer(200, order_snapshot(await service.get(caller, order_id))))
