@@ -13,11 +13,9 @@ from tests.support.doorbell import bell
 from tests.support.gateway_words import DECLINED, Request
 from tests.support.processing import new_processor
 from tests.support.providers import ScriptedProvider
-from tests.support.records import LEASE_LIMIT_SECONDS, free_leases, make_due, read_rows, write_rows
+from tests.support.records import free_leases, make_due, number_all_events, read_audit, read_rows, write_rows
 
-from gateway_common.audit.store import audit
 from gateway_common.clock import system_clock
-from gateway_common.events.sequence_store import number_events
 from gateway_common.queue.messages import WEBHOOKS_STREAM
 from gateway_common.queue.ringer import Ringer
 from gateway_processor.payments import Claimed
@@ -121,24 +119,11 @@ class DrivenGateway:
 
     def number_events(self) -> None:
         """Give every event its number, a few at a time."""
-        self._runner.run(self._number_events())
-
-    async def _number_events(self) -> None:
-        numbered = 1
-        while numbered:
-            async with self._api.database.transaction() as connection:
-                numbered = await number_events(connection, most=7)
+        self._runner.run(number_all_events(self._api.database, at_once=7))
 
     def audit(self) -> list[str]:
-        """What the audit finds wrong anywhere in the database."""
-        return self._runner.run(self._audit())
-
-    async def _audit(self) -> list[str]:
-        async with self._api.database.snapshot(timeout_seconds=60) as connection:
-            report = await audit(connection, since=None, lease_limit_seconds=LEASE_LIMIT_SECONDS)
-        return [
-            f"{found.check} {found.subject}: {found.detail}" for broken in report.broken for found in broken.findings
-        ]
+        """What the audit finds wrong with any merchant."""
+        return self._runner.run(read_audit(self._api.database))
 
 
 @contextmanager

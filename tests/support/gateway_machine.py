@@ -111,32 +111,32 @@ class GatewayMachine(RuleBasedStateMachine):
 
     # Workers and provider.
 
-    @precondition(lambda self: self.model.has_work())
+    @precondition(lambda self: self.any_is(self.model.is_ready))
     @rule(pick=PICKS, answer=ANSWERS, is_known=st.booleans())
     def work(self, *, pick: int, answer: str, is_known: bool) -> None:
         """A worker does what is next for the payment, in one go."""
         self.work_at(self.next_busy(pick), answer, is_known=is_known)
 
-    @precondition(lambda self: self.model.has_work())
+    @precondition(lambda self: self.any_is(self.model.is_ready))
     @rule(pick=PICKS)
     def work_well(self, *, pick: int) -> None:
         """So that more than half of all payments come far."""
         self.work(pick=pick, answer="approved", is_known=False)
 
-    @precondition(lambda self: self.model.has_work())
+    @precondition(lambda self: self.any_is(self.model.is_ready))
     @rule(pick=PICKS, times=st.integers(min_value=1, max_value=4), known=st.booleans())
     def work_on(self, *, pick: int, times: int, known: bool) -> None:
         for turn in range(times):
             self.work(pick=pick + turn, answer="approved", is_known=known)
 
-    @precondition(lambda self: self.any_is(self.is_about_money))
+    @precondition(lambda self: self.any_is(self.is_refusable))
     @rule(pick=PICKS)
-    def refuse_money(self, *, pick: int) -> None:
+    def refuse(self, *, pick: int) -> None:
         """The provider says no to what it had authorized."""
-        waiting = [name for name, payment in self.model.payments.items() if self.is_about_money(payment)]
+        waiting = [name for name, payment in self.model.payments.items() if self.is_refusable(payment)]
         self.work_at(waiting[pick % len(waiting)], "declined", is_known=False)
 
-    @precondition(lambda self: self.model.has_work())
+    @precondition(lambda self: self.any_is(self.model.is_ready))
     @rule(pick=PICKS)
     def start_work(self, *, pick: int) -> None:
         """A worker takes the payment, and much may happen before the provider answers."""
@@ -202,8 +202,8 @@ class GatewayMachine(RuleBasedStateMachine):
     def any_is(self, fits: Callable[[Record], bool]) -> bool:
         return any(map(fits, self.model.payments.values()))
 
-    def is_about_money(self, payment: Record) -> bool:
-        return self.model.next_step(payment) in {"capture", "refund"}
+    def is_refusable(self, payment: Record) -> bool:
+        return self.model.is_ready(payment) and payment.shown["status"] not in {"pending", "processing"}
 
     def likely(self, pick: int, fits: Callable[[Record], bool]) -> Record:
         """Mostly a payment that fits, so that not all requests are refused."""
@@ -237,7 +237,7 @@ class GatewayMachine(RuleBasedStateMachine):
         self.end_step(f"{request.action} {outcome}")
 
     def next_busy(self, pick: int) -> str:
-        payment_id: str = self.likely(pick, lambda payment: self.model.next_step(payment) is not None).shown["id"]
+        payment_id: str = self.likely(pick, self.model.is_ready).shown["id"]
         return payment_id
 
     def work_at(self, payment_id: str, answer: str, *, is_known: bool) -> None:

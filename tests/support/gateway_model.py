@@ -106,7 +106,7 @@ class GatewayModel:
         shown = payment.shown
         if shown["captured"]:
             return None if amount in {None, shown["amount_captured"]} else STATE_CONFLICT
-        if shown["status"] != "success" or (payment.expires_at is not None and self.now >= payment.expires_at):
+        if shown["status"] != "success" or self._is_over(payment):
             return STATE_CONFLICT
         return INVALID if amount is not None and amount > shown["amount"] else None
 
@@ -180,8 +180,13 @@ class GatewayModel:
             return "refund"
         return None if shown["captured"] else "expire"
 
-    def has_work(self) -> bool:
-        return any(self.next_step(payment) for payment in self.payments.values())
+    def is_ready(self, payment: Record) -> bool:
+        """Whether a worker that looks at the payment now finds something to do."""
+        step = self.next_step(payment)
+        return not payment.is_held and (self._is_over(payment) if step == "expire" else step is not None)
+
+    def _is_over(self, payment: Record) -> bool:
+        return payment.expires_at is not None and self.now >= payment.expires_at
 
     def take(self, payment_id: str) -> Claim | None:
         """A worker looks at the payment: what it then holds. An authorization that ran out ends without a provider."""
@@ -190,7 +195,7 @@ class GatewayModel:
         if step is None or payment.is_held:
             return None
         if step == "expire":
-            if payment.expires_at is not None and self.now >= payment.expires_at:
+            if self._is_over(payment):
                 self._give_back(payment, "expired")
             return None
         payment.is_held = True

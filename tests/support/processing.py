@@ -61,9 +61,11 @@ def new_processor(
     )
 
 
-async def work_off(processor: PaymentProcessor, database: Database, payment_id: str) -> None:
+async def work_off(
+    processor: PaymentProcessor, database: Database, payment_id: str, *, steps_most: int = STEPS_MOST
+) -> None:
     """Process the payment whenever it is due, until it rests, as ring and sweeper have it done."""
-    for _ in range(STEPS_MOST):
+    for _ in range(steps_most):
         due_in_seconds = (await read_lease(database, payment_id))["due_in_seconds"]
         if due_in_seconds is None or due_in_seconds > RESTS_SECONDS:
             return

@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import text
 from tests.support.examples import NOW, example_order, example_payment
 
+from gateway_common.audit.store import audit
 from gateway_common.db.database import Database
 from gateway_common.events.model import Event, EventType, new_event
+from gateway_common.events.sequence_store import number_events
 from gateway_common.ids import ORDER, PAYMENT, new_id
 from gateway_common.orders.model import Order
 from gateway_common.orders.store import insert_order, lock_order
@@ -131,3 +133,18 @@ async def make_due(database: Database, payment_id: str) -> None:
     await write_rows(
         database, "UPDATE payments SET due_at = now() WHERE id = :id AND due_at IS NOT NULL", id=payment_id
     )
+
+
+async def number_all_events(database: Database, *, at_once: int = 1000) -> None:
+    """Give every event its number, as the dispatcher does."""
+    numbered = 1
+    while numbered:
+        async with database.transaction() as connection:
+            numbered = await number_events(connection, most=at_once)
+
+
+async def read_audit(database: Database) -> list[str]:
+    """What the audit finds wrong anywhere in the database."""
+    async with database.snapshot(timeout_seconds=60) as connection:
+        report = await audit(connection, since=None, lease_limit_seconds=LEASE_LIMIT_SECONDS)
+    return [f"{found.check} {found.subject}: {found.detail}" for broken in report.broken for found in broken.findings]

@@ -24,6 +24,12 @@ class LiveStack:
         self.database_url = stack.settings.effective_database_url
         self.owner_url = stack.settings.owner_database_url
         self.redis_url = stack.settings.effective_redis_url
+        self.data_folder = stack.settings.data_folder
+        self.metrics_urls = [
+            f"http://127.0.0.1:{port}/metrics"
+            for name, port in stack.settings.ports.items()
+            if name.endswith("METRICS_PORT")
+        ]
 
     def start(self, name: str) -> None:
         """Start one again; returns when it is ready."""

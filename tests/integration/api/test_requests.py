@@ -198,8 +198,11 @@ async def test_no_id_breaks_any_route(api: Api) -> None:
 async def test_an_unknown_path_and_a_wrong_method_are_told(api: Api) -> None:
     unknown = await api.client.get("/api/v1/nothing?here=1")
     wrong = await api.client.put(PAYMENTS, json={})
+    misplaced = await api.client.get("/api/v1/cards/4111-1111-1111-1111")
 
     assert expect_error(404, "not_found", unknown) == "There is nothing at GET /api/v1/nothing."
+    # What may be a card number is not said again.
+    assert expect_error(404, "not_found", misplaced) == "There is nothing at this path."
     assert expect_error(405, "method_not_allowed", wrong) == "PUT is not possible here."
     assert wrong.headers["allow"] == "GET, POST"
 

@@ -6,6 +6,7 @@ import httpx
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from tests.support.api import NEW_PAYMENT, Api, expect, expect_error
+from tests.support.scopes import needed_scope
 
 from gateway_common.merchants.model import Scope
 
@@ -19,15 +20,6 @@ def guarded_routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
         if isinstance(route, APIRoute) and not route.path.startswith(OPEN):
             yield from ((method, route.path) for method in sorted(route.methods or ()))
         yield from guarded_routes(getattr(getattr(route, "original_router", None), "routes", ()))
-
-
-def needed_scope(method: str, path: str) -> Scope:
-    """The rule: who reads needs `read`, and who changes something the scope of its noun."""
-    if method == "GET" and not path.endswith("/secret"):
-        return Scope.READ
-    if path.endswith("/refunds"):
-        return Scope.REFUNDS
-    return Scope.WEBHOOKS if "/webhook-" in path else Scope.WRITE
 
 
 async def ask(api: Api, method: str, path: str, keys: dict[str, str]) -> httpx.Response:

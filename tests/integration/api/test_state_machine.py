@@ -17,6 +17,8 @@ from tests.support.measuring import Measure
 STEPS = int(os.environ.get("SOAK_STEPS", "4000"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
 STEPS_OF_A_RUN = 50
+STEPS_OF_A_RUN_ABOUT = 40
+"""Some runs end early."""
 # What even the short run must have come to; a rule that is never reached proves nothing.
 REACHED = {
     *(
@@ -68,13 +70,13 @@ def drive(gateway: DrivenGateway, model: Callable[[int], GatewayModel], runs: in
 def test_the_gateway_and_its_model_agree_after_every_step(gateway: DrivenGateway, measure: Measure) -> None:
     started = time.monotonic()
 
-    tally = drive(gateway, GatewayModel, STEPS // STEPS_OF_A_RUN)
+    tally = drive(gateway, GatewayModel, STEPS // STEPS_OF_A_RUN_ABOUT)
 
     seconds = time.monotonic() - started
     runs, steps = tally.pop("runs"), tally.pop("steps")
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(tally.items()))
     measure(f"{steps} steps in {runs} runs from seed {SEED} in {seconds:.0f} s: {kinds}")
-    assert steps > STEPS * 0.9
+    assert steps >= STEPS
     assert tally.keys() >= REACHED
 
 
@@ -109,4 +111,4 @@ class TellsTwice(GatewayModel):
 @pytest.mark.parametrize("wrong", [KeepsItsOrder, RefundsTooMuch, TellsTwice])
 def test_one_wrong_rule_is_noticed(gateway: DrivenGateway, wrong: type[GatewayModel]) -> None:
     with pytest.raises(AssertionError):
-        drive(gateway, wrong, STEPS // STEPS_OF_A_RUN)
+        drive(gateway, wrong, STEPS // STEPS_OF_A_RUN_ABOUT)

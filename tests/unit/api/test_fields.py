@@ -111,6 +111,9 @@ def test_an_ordinary_payment_is_accepted(changes: dict[str, Any]) -> None:
             "metadata: must have at most 50 entries.",
         ),
         ({"amuont": 5}, "amuont: is not a field of this request."),
+        # A name that may be a card number is not said again.
+        ({"4111 1111 1111 1111": 5}, "The body: an entry is not a field of this request."),
+        ({"metadata": {"card 4111111111111111": 5}}, "metadata: an entry must be a string."),
         ({"status": "success"}, "status: is not a field of this request."),
         ({"body": 1}, "body: is not a field of this request."),
     ],

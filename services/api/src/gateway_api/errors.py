@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway_api.fields import PATTERNS
-from gateway_api.json_body import is_name
+from gateway_api.json_body import holds_long_number, is_name
 from gateway_common.errors import (
     GatewayError,
     InvalidRequestError,
@@ -152,5 +152,5 @@ def _allow(request: Request) -> dict[str, str]:
 
 def _nothing_there(request: Request) -> GatewayError:
     path = request.scope["path"]
-    place = path if len(path) <= _PATH_REPEATED_MOST else "this path"
-    return NotFoundError(f"There is nothing at {request.method} {place}.")
+    is_repeated = len(path) <= _PATH_REPEATED_MOST and not holds_long_number(path)
+    return NotFoundError(f"There is nothing at {f'{request.method} {path}' if is_repeated else 'this path'}.")
