@@ -11,7 +11,7 @@ from gateway_common.db.database import Database, StatementRefusedError
 from gateway_common.events.model import EventType
 from gateway_common.idempotency.model import IdempotencyScope, StoredAnswer
 from gateway_common.ids import PAYMENT, new_id
-from gateway_common.payments import model
+from gateway_common.payments import endings, model
 from gateway_common.payments.create_store import Insertion, NewPayment, SealedCard, insert_payments
 from gateway_common.payments.model import Payment, PaymentMethod, PaymentStatus
 from gateway_common.payments.queue_store import claim_payments, record_payments
@@ -89,7 +89,7 @@ async def test_a_card_is_gone_with_every_end_of_its_authorization_and_no_other_c
     after = {
         PaymentStatus.SUCCESS: lambda: model.authorize(processing, NOW, authorization_ttl=timedelta(days=7)),
         PaymentStatus.FAILED: lambda: model.decline(processing, NOW, code="payment_declined", message="No."),
-        PaymentStatus.EXPIRED: lambda: model.expire(processing, NOW),
+        PaymentStatus.EXPIRED: lambda: endings.expire(processing, NOW),
     }[status]()
 
     assert await record(database, processing, after)
@@ -100,7 +100,7 @@ async def test_a_card_is_gone_with_every_end_of_its_authorization_and_no_other_c
 
 async def test_a_card_is_gone_when_its_payment_is_cancelled_before_a_processor_took_it(database: Database) -> None:
     payment = await store(database)
-    after = model.decide_cancel(payment, NOW)
+    after = endings.decide_cancel(payment, NOW)
     assert after is not None
     event = created_event(after, EventType.PAYMENT_CANCELLED)
 

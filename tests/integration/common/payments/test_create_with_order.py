@@ -15,7 +15,8 @@ from gateway_common.ids import PAYMENT, new_id
 from gateway_common.orders.model import Order, OrderStatus, attempt_order, release_order
 from gateway_common.orders.store import lock_order, save_order
 from gateway_common.payments.create_store import Inserted, Insertion, NewPayment, insert_payments
-from gateway_common.payments.model import PaymentStatus, decide_cancel
+from gateway_common.payments.endings import decide_cancel
+from gateway_common.payments.model import PaymentStatus
 from gateway_common.payments.store import PaymentChange, save_payment
 
 KEY = "key-12345678"

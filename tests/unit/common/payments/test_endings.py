@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.support.examples import NOW, example_payment
 
 from gateway_common.errors import NoProviderError, PaymentStateError
+from gateway_common.payments.endings import complete_void, decide_cancel, expire, fail_void
 from gateway_common.payments.model import (
     UNDER_WAY,
     CaptureStatus,
@@ -19,12 +20,8 @@ from gateway_common.payments.model import (
     PaymentStatus,
     VoidStatus,
     choose_provider,
-    complete_void,
-    decide_cancel,
     decide_capture,
-    expire,
     fail_capture,
-    fail_void,
     is_authorization_over,
     next_due_seconds,
     next_operation,
