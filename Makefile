@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test soak check fix bench lock clean
+.PHONY: help up demo test soak check fix fuzz docs bench lock clean
 MAKEFLAGS += --no-print-directory
 
 ##@ Run it
@@ -40,8 +40,15 @@ fix: $(STAMPS)/dev ## Format, and fix what the linter can fix
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
-bench: $(STAMPS)/dev ## Measure what creating a payment costs
+fuzz: $(STAMPS)/dev ## Try the API against its OpenAPI document with many more generated requests than `make test` does
+	@API_FUZZ_EXAMPLES=$(or $(API_FUZZ_EXAMPLES),300) $(BIN)/pytest -s tests/integration/api/test_contract.py $(ARGS)
+
+docs: $(STAMPS)/dev ## Write docs/errors.md anew from the tree of errors
+	@$(BIN)/python -m gateway_api.errors_page > docs/errors.md
+
+bench: $(STAMPS)/dev ## Measure what creating a payment costs, and what a million rows cost
 	@$(BIN)/python -m bench.create_payment
+	@$(BIN)/python -m bench.million_payments
 
 ##@ Housekeeping
 lock: $(STAMPS)/dev ## Write requirements/*.txt anew from requirements/*.in (ARGS="--upgrade" for newer versions)

@@ -43,6 +43,7 @@ class Servers:
     """Where truth and doorbell are, and their processes."""
 
     database_url: str
+    postgres_port: int
     redis_url: str
     folder: Path
     postgres: psutil.Process
@@ -56,6 +57,8 @@ class Servers:
             "REDIS_URL": self.redis_url,
             "GATEWAY_MASTER_KEY": MASTER_KEY,
             "TEST_MODE": "true",
+            # Counted like any other request, never refused.
+            "RATE_LIMIT_PER_KEY": "1000000",
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "METRICS_PORT": str(metrics_port),
@@ -77,7 +80,7 @@ def running_servers() -> Iterator[Servers]:
         asyncio.run(seed_test_merchant(owner_url, MASTER_KEY))
         database_url = postgres_url(postgres_port, role=SERVICE_ROLE)
         processes = psutil.Process(postgres.pid), psutil.Process(valkey.pid)
-        yield Servers(database_url, redis_url(valkey_port), Path(name), *processes)
+        yield Servers(database_url, postgres_port, redis_url(valkey_port), Path(name), *processes)
 
 
 @contextmanager

@@ -14,27 +14,11 @@ import httpx
 from fastapi import FastAPI
 
 from gateway_api.auth import Authenticator
-from gateway_api.checkout.routes import checkout_routes
-from gateway_api.checkout.service import CheckoutService
-from gateway_api.events.routes import event_routes
-from gateway_api.idempotency import Idempotency
-from gateway_api.idempotency_keys.routes import idempotency_routes
 from gateway_api.jobs.routes import job_routes
 from gateway_api.key_uses import KeyUses
-from gateway_api.keys.routes import key_routes
-from gateway_api.keys.service import KeyService
-from gateway_api.ledger.routes import ledger_routes
-from gateway_api.main import create_app
-from gateway_api.orders.routes import order_routes
-from gateway_api.orders.service import OrderService
-from gateway_api.payments.routes import payment_routes
-from gateway_api.payments.service import PaymentService
-from gateway_api.refunds.routes import refund_routes
-from gateway_api.refunds.service import RefundService
+from gateway_api.limits import RateLimiter, TokenBuckets
+from gateway_api.main import create_app, merchant_routers
 from gateway_api.settings import ApiSettings
-from gateway_api.timeline.routes import timeline_routes
-from gateway_api.webhooks.routes import webhook_routes
-from gateway_api.webhooks.service import WebhookService
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
@@ -142,11 +126,21 @@ def expect_error(status: int, code: str, response: httpx.Response) -> str:
 
 @asynccontextmanager
 async def running_api(
-    database_url: str, redis_url: str, master_key: str, *, test_mode: bool = True, clock: Clock = system_clock
+    database_url: str,
+    redis_url: str,
+    master_key: str,
+    *,
+    test_mode: bool = True,
+    clock: Clock = system_clock,
+    **more_settings: Any,
 ) -> AsyncIterator[Api]:
     """Build the API as gateway_api.main does, and run its ringer; a test holds the two builds equal."""
     settings = ApiSettings(
-        database_url=database_url, redis_url=redis_url, gateway_master_key=master_key, test_mode=test_mode
+        database_url=database_url,
+        redis_url=redis_url,
+        gateway_master_key=master_key,
+        test_mode=test_mode,
+        **more_settings,
     )
     database = Database(settings.database_url, application_name="test-api", pool_size=settings.database_pool_size)
     bells = {
@@ -154,10 +148,13 @@ async def running_api(
         for name, stream in (("payments", PAYMENTS_STREAM), ("webhooks", WEBHOOKS_STREAM))
     }
     ringer = Ringer(bells["payments"], bells["webhooks"])
+    buckets = TokenBuckets(redis_url)
+    limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
     keyring = Keyring(master_key)
     uses = KeyUses(database)
+    authenticator = Authenticator(database, keyring, clock, uses, limiter)
     app = create_app(
-        _routers(database, keyring, ringer, clock=clock, uses=uses)
+        merchant_routers(database, keyring, ringer, authenticator, clock=clock)
         + ([job_routes(database, bells)] if test_mode else []),
         Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check}),
         settings,
@@ -172,22 +169,5 @@ async def running_api(
     await ringing
     for bell in bells.values():
         await bell.shutdown()
+    await buckets.close()
     await database.close()
-
-
-def _routers(database: Database, keyring: Keyring, ringer: Ringer, *, clock: Clock, uses: KeyUses) -> list[Any]:
-    authenticator = Authenticator(database, keyring, clock, uses)
-    idempotency = Idempotency(database, keyring, clock)
-    payments = PaymentService(database, idempotency, ringer, keyring, clock)
-    return [
-        order_routes(OrderService(database, idempotency, clock), authenticator),
-        payment_routes(payments, authenticator),
-        timeline_routes(database, authenticator),
-        refund_routes(RefundService(database, idempotency, ringer, clock), authenticator),
-        webhook_routes(WebhookService(database, idempotency, keyring, clock), authenticator),
-        event_routes(database, authenticator),
-        ledger_routes(database, authenticator),
-        idempotency_routes(idempotency, authenticator),
-        checkout_routes(CheckoutService(database, payments, keyring, clock), authenticator),
-        key_routes(KeyService(database, idempotency, keyring, clock), authenticator),
-    ]

@@ -1,9 +1,10 @@
-"""Payments and refunds as values for tests of rules: ordinary ones, changed by keyword where a test cares."""
+"""Payments, refunds and orders as values for tests of rules: ordinary ones, changed by keyword where a test cares."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from gateway_common.orders.model import Order
 from gateway_common.payments.model import CaptureMethod, Payment
 from gateway_common.refunds.model import Refund
 
@@ -37,6 +38,18 @@ _REFUND: Final = Refund(
     created_at=NOW,
     updated_at=NOW,
 )
+_ORDER: Final = Order(
+    id="ord_0example",
+    merchant_id=_PAYMENT.merchant_id,
+    livemode=False,
+    reference=None,
+    amount_minor=50_000,
+    currency="INR",
+    description=None,
+    metadata={},
+    created_at=NOW,
+    updated_at=NOW,
+)
 
 
 def example_payment(**changes: Any) -> Payment:
@@ -47,3 +60,8 @@ def example_payment(**changes: Any) -> Payment:
 def example_refund(**changes: Any) -> Refund:
     """A refund of 10.00 INR of the example payment, just created."""
     return replace(_REFUND, **changes)
+
+
+def example_order(**changes: Any) -> Order:
+    """An order of 500.00 INR that nobody has tried to pay yet."""
+    return replace(_ORDER, **changes)

@@ -85,7 +85,7 @@ def dump_redis(url: str) -> dict[str, bytes]:
 
 
 def _value(client: "redis.Redis", key: bytes) -> Any:
-    read: Mapping[Any, Any] = {
+    read: Mapping[bytes | str, Any] = {
         b"string": client.get,
         b"hash": client.hgetall,
         b"list": lambda name: client.lrange(name, 0, -1),

@@ -39,10 +39,12 @@ class Merchant:
         self._refunds = RefundService(database, idempotency, ringer, clock)
 
     async def create(self, **values: Any) -> str:
-        """Create a payment and return its id."""
-        wanted = NEW_PAYMENT.validate_python(
-            {"amount": 50_000, "currency": "INR", "method": "upi", "vpa": "test@upi"} | values
-        )
+        """Create a payment by UPI and return its id."""
+        return await self.create_by(**{"method": "upi", "vpa": "test@upi"} | values)
+
+    async def create_by(self, **values: Any) -> str:
+        """Create a payment by the method that is given, with all that it needs, and return its id."""
+        wanted = NEW_PAYMENT.validate_python({"amount": 50_000, "currency": "INR"} | values)
         given = await self._payments.create(self._caller, wanted, None, new_traceparent())
         return str(json.loads(given.body)["id"])
 

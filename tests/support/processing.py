@@ -1,7 +1,7 @@
 """Processors and whole workers for tests, put together as worker.py does it, with a simulator that does not dawdle."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +28,8 @@ from gateway_processor.providers.simulator import Simulator
 from gateway_processor.sweeper import Sweeper
 from gateway_processor.tasks import register_tasks
 
+Process = Callable[[str], Awaitable[None]]
+"""Takes the id of a payment and does all that is due for it."""
 QUICK = SimulatorPlan(delay_min_ms=40, delay_max_ms=80)
 PROVIDER_TIMEOUT_SECONDS = 10.0
 STEPS_MOST = 20
@@ -44,12 +46,13 @@ def new_processor(
     provider_timeout_seconds: float = PROVIDER_TIMEOUT_SECONDS,
     record_for_seconds: float = 20.0,
     clock: Clock = system_clock,
+    master_key: str = MASTER_KEY,
 ) -> PaymentProcessor:
     return PaymentProcessor(
         database,
         provider or Simulator(database, QUICK),
         ringer,
-        Keyring(MASTER_KEY),
+        Keyring(master_key),
         worker_id=worker_id,
         concluder=Concluder(timedelta(days=7)),
         provider_timeout_seconds=provider_timeout_seconds,

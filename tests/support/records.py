@@ -4,13 +4,15 @@ import json
 from typing import Any
 
 from sqlalchemy import text
-from tests.support.examples import NOW, example_payment
+from tests.support.examples import NOW, example_order, example_payment
 
 from gateway_common.audit.store import audit
 from gateway_common.db.database import Database
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.events.sequence_store import number_events
-from gateway_common.ids import PAYMENT, new_id
+from gateway_common.ids import ORDER, PAYMENT, new_id
+from gateway_common.orders.model import Order
+from gateway_common.orders.store import insert_order, lock_order
 from gateway_common.payments.create_store import NewPayment, insert_payments
 from gateway_common.payments.model import Payment, payment_snapshot
 from gateway_common.payments.queue_store import free_payment_leases
@@ -43,6 +45,19 @@ async def store_payments(database: Database, count: int = 1, **changes: Any) -> 
         batch = [NewPayment(payment, created_event(payment), None) for payment in payments]
         await insert_payments(connection, batch)
     return payments
+
+
+async def store_order(database: Database, **changes: Any) -> Order:
+    """Insert an example order with an id of its own."""
+    order = example_order(**({"id": new_id(ORDER, NOW)} | changes))
+    async with database.statement() as connection:
+        assert await insert_order(connection, order), "its reference is another order's"
+    return order
+
+
+async def read_order(database: Database, order_id: str) -> Order:
+    async with database.transaction() as connection:
+        return await lock_order(connection, order_id)
 
 
 async def read_payment(database: Database, payment_id: str) -> Payment:
@@ -80,6 +95,22 @@ async def read_events(database: Database, payment_id: str) -> list[tuple[str, di
 async def read_event_types(database: Database, payment_id: str) -> list[str]:
     """Types of the events of a payment and its refunds, sorted: their times may be equal."""
     return sorted(event_type for event_type, _ in await read_events(database, payment_id))
+
+
+async def read_answers(database: Database, payment_id: str) -> list[tuple[int, str, str, str | None]]:
+    """What providers said of the payment: under which lease, to what, how it ended, and its code."""
+    query = "SELECT attempt, operation, outcome, code FROM provider_answers WHERE payment_id = :id ORDER BY attempt"
+    rows = await read_rows(database, query, id=payment_id)
+    return [(row["attempt"], row["operation"], row["outcome"], row["code"]) for row in rows]
+
+
+async def read_balances(database: Database) -> dict[str, int]:
+    """The balances of all accounts that are not empty, of all merchants and currencies together."""
+    query = """
+    SELECT account, sum(amount_minor)::bigint AS amount FROM ledger_balances
+    GROUP BY account HAVING sum(amount_minor) <> 0
+    """
+    return {row["account"]: row["amount"] for row in await read_rows(database, query)}
 
 
 async def read_simulator_requests(database: Database, payment_id: str) -> dict[str, int]:

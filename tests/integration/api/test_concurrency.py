@@ -162,6 +162,12 @@ async def test_of_capture_cancel_and_expiry_one_wins(api: Api, second_api: Api, 
     late = new_processor(
         api.database, ringer, provider, clock=lambda: system_clock() + timedelta(days=8), worker_id="wrk_2"
     )
+
+    async def process_after(seconds: float, payment_id: str) -> None:
+        # Some before the requests, some in the midst of them, some behind: whoever is quicker in general.
+        await asyncio.sleep(seconds)
+        await late.process(payment_id)
+
     order = {"amount": 50_000, "currency": "INR"}
     order_ids = [expect(201, await api.client.post("/api/v1/orders", json=order))["id"] for _ in range(30)]
     payment_ids = [(await api.create(order_id=order_id))["id"] for order_id in order_ids]
@@ -178,7 +184,7 @@ async def test_of_capture_cancel_and_expiry_one_wins(api: Api, second_api: Api, 
                 for what in (["capture", "cancel"] if number % 2 else ["cancel", "capture"])
             ],
         ),
-        asyncio.gather(*(late.process(payment_id) for payment_id in payment_ids)),
+        asyncio.gather(*(process_after(number * 0.005, payment_id) for number, payment_id in enumerate(payment_ids))),
     )
 
     won = Counter(payment_id_of(response) for response in responses if response.is_success)

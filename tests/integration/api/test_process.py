@@ -184,6 +184,51 @@ def test_no_bytes_on_the_socket_break_the_process(process: ApiProcess) -> None:
     assert "Traceback" not in process.output
 
 
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"GET /nothing/",
+        b"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Long: ",
+        b"POST /api/v1/payments HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Long: ",
+    ],
+)
+def test_a_head_without_an_end_is_cut_off(process: ApiProcess, endless: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", process.port), timeout=5) as connection:
+        connection.sendall(endless)
+        with pytest.raises(ConnectionError):  # noqa: PT012 -- what has to fail is one of many sends.
+            for _ in range(200):
+                connection.sendall(b"x" * 100_000)
+
+    assert process.is_ready()
+
+
+def test_a_head_that_is_too_long_is_told_so(process: ApiProcess) -> None:
+    received = talk(process.port, b"GET /nothing HTTP/1.1\r\nHost: x\r\n" + b"X-Many: y\r\n" * 6_000)
+
+    assert received.startswith(b"HTTP/1.1 431 ")
+
+
+def test_many_requests_on_one_connection_are_no_long_head(process: ApiProcess) -> None:
+    body = json.dumps(NEW_PAYMENT).encode().ljust(60_000)
+    head = (
+        f"POST {PAYMENTS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+
+    received = talk(process.port, (head.encode() + body) * 20)
+
+    assert received.count(b"HTTP/1.1 401 ") == 20
+
+
+def test_a_body_that_breaks_off_is_no_fault_of_ours(process: ApiProcess) -> None:
+    with socket.create_connection(("127.0.0.1", process.port), timeout=5) as connection:
+        head = f"POST {PAYMENTS} HTTP/1.1\r\nHost: x\r\nX-Request-Id: broken-off\r\nContent-Length: 100\r\n\r\n"
+        connection.sendall(head.encode() + b'{"amount"')
+    wait_until_true(lambda: "broken-off" in process.output, "the line is written")
+
+    (line,) = [line for line in log_lines(process) if line.get("request_id") == "broken-off"]
+    assert (line["event"], line["status"]) == ("http.request", 400)
+
+
 async def test_the_process_serves_the_routes_that_the_tests_build(process: ApiProcess, api: Api) -> None:
     async with httpx.AsyncClient() as client:
         served = (await client.get(f"{process.url}/openapi.json")).json()

@@ -10,6 +10,7 @@ from gateway_cli.local.ports import find_free_ports
 
 PAYMENT: dict[str, Any] = {
     "id": "pay_1", "order_id": "ord_<b>1</b>", "amount": 50000, "currency": "INR", "method": "upi", "vpa": "asha@upi",
+    "card": None, "bank": None, "wallet": None,
     "status": "success", "capture_status": "completed", "amount_captured": 50000, "amount_refunded": 1000,
     "error": None, "description": None, "metadata": {"seat": "<i>F</i>"},
     "created_at": "2026-11-23T13:30:15.947Z", "updated_at": "2026-11-23T13:30:20.000Z",
@@ -17,6 +18,18 @@ PAYMENT: dict[str, Any] = {
 REFUND: dict[str, Any] = {
     "id": "rfnd_1", "payment_id": "pay_1", "amount": 1000, "currency": "INR", "reason": "Customer requested",
     "status": "processed", "error": None, "created_at": "2026-11-23T13:31:00.000Z",
+}  # fmt: skip
+TIMELINE: dict[str, Any] = {
+    "payment_id": "pay_1", "has_more": False,
+    "entries": [
+        {"at": "2026-11-23T13:30:15.947Z", "kind": "event", "summary": "payment.created"},
+        {"at": "2026-11-23T13:30:20.000Z", "kind": "provider_answer", "summary": "simulator on authorize: approved"},
+    ],
+    "next": {"what": "You capture the payment or cancel it.", "waiting_for": "merchant", "at": None},
+    "webhooks_waiting": [
+        {"delivery_id": "dlv_1", "endpoint_id": "we_1", "event_type": "payment.created", "attempts": 2,
+         "at": "2026-11-23T13:36:00.000Z"},
+    ],
 }  # fmt: skip
 ENDPOINT: dict[str, Any] = {
     "id": "we_1", "url": "https://shop.example/hooks", "description": None, "status": "enabled",
@@ -46,6 +59,7 @@ async def test_what_merchants_and_customers_wrote_is_text_and_never_markup(
     api: StandInApi, dashboard: httpx.AsyncClient
 ) -> None:
     api.answers |= {"payments/pay_1": PAYMENT, "payments/pay_1/refunds": page_of()}
+    api.answers["payments/pay_1/timeline"] = TIMELINE
 
     page = (await dashboard.get("/payments/pay_1")).text
 
@@ -54,14 +68,18 @@ async def test_what_merchants_and_customers_wrote_is_text_and_never_markup(
     assert "&lt;b&gt;1&lt;/b&gt;" in page
 
 
-async def test_a_payment_is_shown_with_its_refunds(api: StandInApi, dashboard: httpx.AsyncClient) -> None:
+async def test_a_payment_is_shown_with_its_timeline_and_refunds(api: StandInApi, dashboard: httpx.AsyncClient) -> None:
     api.answers |= {"payments/pay_1": PAYMENT, "payments/pay_1/refunds": page_of(REFUND)}
+    api.answers["payments/pay_1/timeline"] = TIMELINE
 
     page = (await dashboard.get("/payments/pay_1")).text
 
     assert "Captured 500.00 INR" in page
     assert "Customer requested" in page
     assert "rfnd_1" in page
+    assert "You capture the payment or cancel it." in page
+    assert "payment.created to we_1, tried 2 times" in page
+    assert page.index("payment.created</th>") < page.index("simulator on authorize: approved")
 
 
 async def test_webhooks_shows_endpoints_and_deliveries(api: StandInApi, dashboard: httpx.AsyncClient) -> None:

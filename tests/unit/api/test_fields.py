@@ -1,12 +1,17 @@
 """What a request may hold, and what a merchant reads who sent something else."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from gateway_api.checkout.schemas import CreateCheckoutPayment
 from gateway_api.errors import explain
+from gateway_api.fields import CreatedFrom, Limit, Metadata
 from gateway_api.payments.schemas import CapturePayment, CreatePayment
 from gateway_api.refunds.schemas import CreateRefund
 from gateway_api.webhooks.schemas import CreateEndpoint
@@ -72,7 +77,7 @@ def test_an_ordinary_payment_is_accepted(changes: dict[str, Any]) -> None:
         ({"method": "card"}, "card: is required."),
         ({"method": "wallet", "wallet": "paytm"}, "vpa: is not a field of this request."),
         ({"upi": {"flow": "qr"}}, "vpa: is not a field of this request."),
-        ({"upi": {"flow": "push"}}, "upi.flow: must be 'intent' or 'qr'."),
+        ({"upi": {"flow": "push"}}, "upi.flow: must be 'collect', 'intent' or 'qr'."),
         ({"vpa": "not a vpa"}, VPA),
         ({"vpa": "test"}, VPA),
         ({"vpa": "@upi"}, VPA),
@@ -100,21 +105,39 @@ def test_an_ordinary_payment_is_accepted(changes: dict[str, Any]) -> None:
         ({"metadata": {"": "x"}}, "metadata: each key must not be empty."),
         ({"metadata": {"k" * 41: "x"}}, "metadata: each key must have at most 40 characters."),
         ({"metadata": {"\ud800": "x"}}, "metadata: each key must be valid Unicode."),
-        ({"metadata": {"42": "x"}}, "metadata: must not have keys that are whole numbers."),
+        ({"metadata": {"42": "x"}}, "metadata: each key must not be a whole number, nor hold a NUL character."),
         (
             {"metadata": {f"key {number}": "x" for number in range(51)}},
-            "metadata: must not have more than 50 keys.",
+            "metadata: must have at most 50 entries.",
         ),
         ({"amuont": 5}, "amuont: is not a field of this request."),
         # A name that may be a card number is not said again.
-        ({"4111 1111 1111 1111": 5}, "…: is not a field of this request."),
-        ({"metadata": {"card 4111111111111111": 5}}, "metadata.…: must be a string."),
+        ({"4111 1111 1111 1111": 5}, "The body: an entry is not a field of this request."),
+        ({"metadata": {"card 4111111111111111": 5}}, "metadata: an entry must be a string."),
         ({"status": "success"}, "status: is not a field of this request."),
         ({"body": 1}, "body: is not a field of this request."),
     ],
 )
 def test_a_wrong_payment_is_explained_in_plain_words(changes: dict[str, Any], message: str) -> None:
     assert complaint(NEW_PAYMENT, PAYMENT | changes) == message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "param"),
+    [
+        ({"4111111111111111": 1}, "The body: an entry is not a field of this request.", None),
+        ({"x" * 500: 1}, "The body: an entry is not a field of this request.", None),
+        ({"metadata": {"4111111111111111x": 7}}, "metadata: an entry must be a string.", "metadata"),
+        ({"metadata": {"a\nb": 7}}, "metadata: an entry must be a string.", "metadata"),
+        ({"metadata": {"01": 7}}, "metadata.01: must be a string.", "metadata.01"),
+    ],
+)
+def test_a_name_that_may_be_anything_is_not_repeated(changes: dict[str, Any], message: str, param: str | None) -> None:
+    with pytest.raises(ValidationError) as caught:
+        NEW_PAYMENT.validate_python(PAYMENT | changes)
+    first = caught.value.errors()[0]
+
+    assert explain(dict(first), [str(part) for part in first["loc"]]) == (message, param)
 
 
 @pytest.mark.parametrize("field", PAYMENT)
@@ -193,3 +216,80 @@ def test_an_unknown_event_type_is_answered_with_those_there_are() -> None:
 
     assert message.startswith("event_types.0: must be 'payment.created', ")
     assert "payment.sucess" not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["http://shop*.example/", "http://sh,op/", "http://a:/", "http://a\\b/", "http://@/", "https://a:65536"]
+)
+def test_an_address_whose_host_is_no_name_is_refused(url: str) -> None:
+    assert complaint(CreateEndpoint, {"url": url}).startswith("url: must ")
+
+
+@given(st.text(max_size=45))
+def test_the_schema_of_metadata_takes_the_keys_that_are_taken(key: str) -> None:
+    schema = TypeAdapter(Metadata).json_schema()["propertyNames"]
+    promised = schema["minLength"] <= len(key) <= schema["maxLength"] and bool(re.search(schema["pattern"], key))
+
+    try:
+        TypeAdapter(Metadata).validate_python({key: ""})
+        taken = True
+    except ValidationError:
+        taken = False
+
+    assert taken == promised
+
+
+@pytest.mark.parametrize("value", ["1", "100", "007"])
+def test_a_limit_is_plain_digits(value: str) -> None:
+    assert TypeAdapter(Limit).validate_python(value) == int(value)
+
+
+@pytest.mark.parametrize("value", ["", "0", "101", "-1", "+5", " 5", "5\n", "1_0", "5.0", "1e1", "٣", "x", "9" * 5_000])
+def test_anything_else_is_no_limit(value: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Limit).validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        ("2026-01-31T18:30:00Z", datetime(2026, 1, 31, 18, 30, tzinfo=UTC)),
+        ("2026-02-01T00:00:00+05:30", datetime(2026, 1, 31, 18, 30, tzinfo=UTC)),
+        ("2026-01-31T18:30:00.123456Z", datetime(2026, 1, 31, 18, 30, 0, 123_456, tzinfo=UTC)),
+        ("2026-01-31T18:30:00-00:00", datetime(2026, 1, 31, 18, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_with_its_zone_is_read_as_utc(value: str, moment: datetime) -> None:
+    read = TypeAdapter(CreatedFrom).validate_python(value)
+
+    assert read == moment
+    assert read.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "2026-01-31",
+        "2026-01-31T18:30:00",
+        "2026-01-31 18:30:00Z",
+        "2026-01-31T18:30Z",
+        "2026-01-31T18:30:00 05:30",
+        "2026-02-30T00:00:00Z",
+        "2026-01-31T24:00:00Z",
+        "2026-01-31T18:30:00+24:00",
+        "2026-01-31T18:30:00Z\n",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "1700000000",
+        "2026-W05-6T00:00:00Z",
+        "٢٠٢٦-01-31T18:30:00Z",
+    ],
+)
+def test_anything_else_is_no_moment(value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(CreatedFrom).validate_python(value)
+
+    message, _ = explain(dict(caught.value.errors()[0]), ["created_from"])
+    assert message == "created_from: must be a time with its zone, such as 2026-01-31T18:30:00Z."

@@ -5,7 +5,10 @@ from pydantic import ValidationError
 
 from gateway_api.settings import ApiSettings
 
-NAMES = ("DATABASE_URL", "REDIS_URL", "GATEWAY_MASTER_KEY", "API_BODY_MAX_BYTES", "PORT", "METRICS_PORT", "TEST_MODE")
+NAMES = (
+    "DATABASE_URL", "REDIS_URL", "GATEWAY_MASTER_KEY", "API_BODY_MAX_BYTES", "PORT", "METRICS_PORT", "TEST_MODE",
+    "RATE_LIMIT_PER_KEY", "RATE_LIMIT_PER_ADDRESS", "TRUSTED_PROXIES",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +31,38 @@ def test_the_body_limit_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_BODY_MAX_BYTES", "2048")
 
     assert ApiSettings().body_max_bytes == 2048
+
+
+def test_limits_are_a_rate_and_a_burst_and_nobody_is_trusted_by_default() -> None:
+    settings = ApiSettings()
+
+    assert settings.key_limit == (1_000, 2_000)
+    assert settings.address_limit == (50, 200)
+    assert settings.trusted_proxies == ()
+
+
+def test_limits_and_proxies_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATE_LIMIT_PER_KEY", "7")
+    monkeypatch.setenv("RATE_LIMIT_PER_ADDRESS", "1")
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::1")
+
+    settings = ApiSettings()
+
+    assert (settings.key_limit, settings.address_limit) == ((7, 14), (1, 4))
+    assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::1/128")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("RATE_LIMIT_PER_KEY", "0"), ("RATE_LIMIT_PER_ADDRESS", "0"), ("TRUSTED_PROXIES", "*"), ("TRUSTED_PROXIES", "x")],
+)
+def test_a_limit_of_nothing_and_a_trust_in_everybody_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=name.lower()):
+        ApiSettings()
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "GATEWAY_MASTER_KEY"])

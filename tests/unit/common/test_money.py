@@ -26,6 +26,11 @@ def test_a_currency_has_the_digits_that_iso_4217_gives_it(currency: str, digits:
         (1234, "BHD", "1.234 BHD"),
         (5, "BHD", "0.005 BHD"),
         (AMOUNT_MAX_MINOR, "INR", "10000000000.00 INR"),
+        (-50_050, "INR", "-500.50 INR"),
+        (-1, "INR", "-0.01 INR"),
+        (-100, "INR", "-1.00 INR"),
+        (-1234, "BHD", "-1.234 BHD"),
+        (-7, "JPY", "-7 JPY"),
     ],
 )
 def test_an_amount_reads_as_a_person_writes_it(amount_minor: int, currency: str, text: str) -> None:
@@ -37,6 +42,11 @@ def test_no_digit_of_an_amount_is_lost_in_its_text(amount_minor: int, currency: 
     digits = format_amount(amount_minor, currency).removesuffix(f" {currency}").replace(".", "")
 
     assert int(digits) == amount_minor
+
+
+@given(st.integers(AMOUNT_MIN_MINOR, AMOUNT_MAX_MINOR), st.sampled_from(sorted(CURRENCIES)))
+def test_what_an_account_gives_reads_as_what_it_gains_with_a_sign(amount_minor: int, currency: str) -> None:
+    assert format_amount(-amount_minor, currency) == f"-{format_amount(amount_minor, currency)}"
 
 
 def test_currencies_are_codes_of_three_capitals() -> None:

@@ -10,6 +10,7 @@ from gateway_dashboard.webhooks.views import delivery_view, endpoint_view
 
 PAYMENT: dict[str, Any] = {
     "id": "pay_1", "order_id": "ord_1", "amount": 50000, "currency": "INR", "method": "upi", "vpa": "asha@upi",
+    "card": None, "bank": None, "wallet": None,
     "status": "success", "capture_status": None, "amount_captured": 0, "amount_refunded": 0, "error": None,
     "description": None, "metadata": {},
     "created_at": "2026-11-23T13:30:15.947Z", "updated_at": "2026-11-23T13:30:20.000Z",
@@ -34,6 +35,15 @@ def test_a_payment_is_put_in_words() -> None:
     assert (view.amount, view.method, view.payer) == ("500.00 INR", "UPI", "asha@upi")
     assert view.refunded is None
     assert view.error is None
+
+
+def test_a_card_is_shown_by_its_last_digits_and_a_bank_by_its_name() -> None:
+    card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030}
+    by_card = payment_view(PAYMENT | {"method": "card", "vpa": None, "card": card})
+    by_bank = payment_view(PAYMENT | {"method": "netbanking", "vpa": None, "bank": "hdfc"})
+
+    assert (by_card.method, by_card.payer) == ("Card", "visa •••• 4242")
+    assert (by_bank.method, by_bank.payer) == ("Net banking", "hdfc")
 
 
 @pytest.mark.parametrize(

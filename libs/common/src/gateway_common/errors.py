@@ -2,23 +2,27 @@
 
 GatewayError
 ├── InvalidRequestError 400          ├── ConflictError 409
-├── UnauthenticatedError 401         │   ├── PaymentStateError, OrderStateError, NoProviderError
-├── ForbiddenError 403               │   └── IdempotencyInProgressError
-├── NotFoundError 404                ├── UnprocessableError 422
-├── PayloadTooLargeError 413         │   └── IdempotencyKeyReuseError
-└── UnavailableError 503             └── RateLimitedError 429
+├── UnauthenticatedError 401         │   ├── PaymentStateError
+├── ForbiddenError 403               │   ├── OrderStateError
+├── NotFoundError 404                │   ├── NoProviderError
+├── MethodNotAllowedError 405        │   └── IdempotencyInProgressError
+├── PayloadTooLargeError 413         ├── UnprocessableError 422
+├── UnsupportedMediaTypeError 415    │   └── IdempotencyKeyReuseError
+├── InternalError 500                ├── RateLimitedError 429
+└── UnavailableError 503
 
-Each class has one stable code and one HTTP status; the API adds nothing to them.
+Each class has one stable code, one HTTP status and its meaning in one sentence; docs/errors.md is made from them.
 """
 
 
 class GatewayError(Exception):
     """What went wrong, in a sentence the caller may read; `param` names the field at fault."""
 
-    code = "internal_error"
-    status = 500
+    code: str
+    status: int
     retryable = False
     retry_after_seconds: int | None = None
+    meaning: str
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -29,16 +33,19 @@ class GatewayError(Exception):
 class InvalidRequestError(GatewayError):
     code = "invalid_request"
     status = 400
+    meaning = "The request can't be read: its body is not JSON as it has to be, or a header is malformed."
 
 
 class UnauthenticatedError(GatewayError):
     code = "unauthenticated"
     status = 401
+    meaning = "The API key, its secret or the client token is missing, wrong, expired or revoked."
 
 
 class ForbiddenError(GatewayError):
     code = "forbidden"
     status = 403
+    meaning = "The key is good, but it does not open this."
 
 
 class NotFoundError(GatewayError):
@@ -46,45 +53,64 @@ class NotFoundError(GatewayError):
 
     code = "not_found"
     status = 404
+    meaning = "There is nothing at this path, or nothing that this key may see."
+
+
+class MethodNotAllowedError(GatewayError):
+    code = "method_not_allowed"
+    status = 405
+    meaning = "The path is known, but not with this method; the Allow header names those it has."
 
 
 class ConflictError(GatewayError):
     code = "conflict"
     status = 409
+    meaning = "The request does not fit the state that the object is in."
 
 
 class PaymentStateError(ConflictError):
     code = "payment_state_conflict"
+    meaning = "The payment is not in a state that allows this; read it again to see where it is."
 
 
 class OrderStateError(ConflictError):
     code = "order_state_conflict"
+    meaning = "The order takes no payment now: it is paid, or another payment of it is under way."
 
 
 class NoProviderError(ConflictError):
-    """No payment provider serves this mode and method."""
-
     code = "no_provider"
+    meaning = "No payment provider serves this method in the mode of this key."
 
 
 class IdempotencyInProgressError(ConflictError):
     code = "idempotency_in_progress"
     retryable = True
     retry_after_seconds = 1
+    meaning = "The first request with this Idempotency-Key is still running; ask again for its answer."
 
 
 class PayloadTooLargeError(GatewayError):
     code = "payload_too_large"
     status = 413
+    meaning = "The body is longer than any request needs."
+
+
+class UnsupportedMediaTypeError(GatewayError):
+    code = "unsupported_media_type"
+    status = 415
+    meaning = "The body is not declared as JSON by the header Content-Type."
 
 
 class UnprocessableError(GatewayError):
     code = "validation_failed"
     status = 422
+    meaning = "A field or a query parameter is missing, unknown or out of its limits; `param` names it."
 
 
 class IdempotencyKeyReuseError(UnprocessableError):
     code = "idempotency_key_reuse"
+    meaning = "This Idempotency-Key was used before, with another request; take a new key."
 
 
 class RateLimitedError(GatewayError):
@@ -92,6 +118,23 @@ class RateLimitedError(GatewayError):
     status = 429
     retryable = True
     retry_after_seconds = 1
+    meaning = "This key, or this address, has sent too many requests; wait as long as the Retry-After header says."
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InternalError(GatewayError):
+    code = "internal_error"
+    status = 500
+    retryable = True
+    retry_after_seconds = 1
+    meaning = "Something broke on our side; it is logged under the `request_id`."
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnavailableError(GatewayError):
@@ -101,3 +144,14 @@ class UnavailableError(GatewayError):
     status = 503
     retryable = True
     retry_after_seconds = 1
+    meaning = "Something that the gateway needs does not answer; wait as long as the Retry-After header says."
+
+
+def error_kinds() -> list[type[GatewayError]]:
+    """Every error of the tree, by status and code."""
+
+    def below(kind: type[GatewayError]) -> list[type[GatewayError]]:
+        return [each for child in kind.__subclasses__() for each in (child, *below(child))]
+
+    kinds = [kind for kind in below(GatewayError) if kind.__module__ == __name__]
+    return sorted(kinds, key=lambda kind: (kind.status, kind.code))

@@ -18,13 +18,13 @@ REQUEST: Final = "req_"
 
 _RANDOM_BYTES: Final = 9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _MILLISECONDS_MOST: Final = 16**12 - 1
 
 
 def new_id(prefix: str, now: datetime) -> str:
     """Make an id: 48 bits of milliseconds, then 72 random bits, in hexadecimal."""
-    return f"{prefix}{int(now.timestamp() * 1000):012x}{secrets.token_hex(_RANDOM_BYTES)}"
+    return f"{prefix}{(now - _EPOCH) // _MILLISECOND:012x}{secrets.token_hex(_RANDOM_BYTES)}"
 
 
 def first_id(prefix: str, moment: datetime) -> str:
@@ -32,5 +32,5 @@ def first_id(prefix: str, moment: datetime) -> str:
 
     Milliseconds are rounded up, for ids hold none finer: what was made at .0005 counts as made at .000.
     """
-    milliseconds = -(-((moment - _EPOCH) // _MICROSECOND) // 1000)
+    milliseconds = -((_EPOCH - moment) // _MILLISECOND)
     return f"{prefix}{min(max(milliseconds, 0), _MILLISECONDS_MOST):012x}"

@@ -178,9 +178,10 @@ def exponent(currency: str) -> int:
 
 
 def format_amount(amount_minor: int, currency: str) -> str:
-    """The amount as a person reads it: 50000 INR is `500.00 INR`."""
+    """The amount as a person reads it: 50000 INR is `500.00 INR`, and what a ledger account gave is `-500.00 INR`."""
     digits = exponent(currency)
     if digits == 0:
         return f"{amount_minor} {currency}"
-    whole, part = divmod(amount_minor, 10**digits)
-    return f"{whole}.{part:0{digits}d} {currency}"
+    # divmod rounds down, away from zero below it: -150 would be -2 and 50.
+    whole, part = divmod(abs(amount_minor), 10**digits)
+    return f"{'-' if amount_minor < 0 else ''}{whole}.{part:0{digits}d} {currency}"

@@ -13,6 +13,9 @@ HTTP_REQUESTS = Counter("gateway_http_requests", "HTTP requests answered.", ["ro
 HTTP_SECONDS = Histogram(
     "gateway_http_request_duration_seconds", "Time to answer.", ["route", "method"], buckets=_SECONDS
 )
+RATE_LIMIT_CHECKS = Counter(
+    "gateway_rate_limit_checks", "Requests by whose bucket they took from, and the outcome.", ["bucket", "outcome"]
+)
 RINGS = Counter("gateway_queue_rings", "Doorbell messages by outcome.", ["queue", "outcome"])
 QUEUE_LAG = Gauge("gateway_queue_lag", "Doorbell messages that no worker has read.", ["queue"])
 JOBS = Counter("gateway_jobs", "Jobs run by a worker, by operation and outcome.", ["operation", "outcome"])
@@ -44,6 +47,12 @@ def new_traceparent() -> str:
 
 def trace_id(traceparent: str | None) -> str | None:
     return traceparent[3:35] if traceparent else None
+
+
+@lru_cache(maxsize=16)
+def rate_limit_checks(bucket: str, outcome: str) -> Counter:
+    """The counter of one kind of check, kept like those below."""
+    return RATE_LIMIT_CHECKS.labels(bucket, outcome)
 
 
 @lru_cache(maxsize=1024)

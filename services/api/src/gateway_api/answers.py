@@ -26,14 +26,17 @@ def respond(given: Answer) -> Response:
     return Response(given.body, given.status, headers, media_type="application/json")
 
 
-def respond_page(snapshots: Sequence[dict[str, Any]], limit: int) -> Response:
-    """A page of a list, asked for with one row more than `limit`: that row only says that there is more."""
+def respond_page(snapshots: Sequence[dict[str, Any]], limit: int, *, cursor: str = "id") -> Response:
+    """A page of a list, asked for with one row more than `limit`: that row only says that there is more.
+
+    `cursor` names the field of the last row from which the next page goes on.
+    """
     page = snapshots[:limit]
     has_more = len(snapshots) > limit
     content = {
         "object": "list",
         "data": page,
         "has_more": has_more,
-        "next_cursor": page[-1]["id"] if has_more else None,
+        "next_cursor": str(page[-1][cursor]) if has_more else None,
     }
     return respond(answer(200, content))

@@ -12,6 +12,7 @@ from typing import Final
 from fastapi import Request
 
 from gateway_api.key_uses import KeyUses
+from gateway_api.limits import RateLimiter
 from gateway_common.clock import Clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
@@ -38,13 +39,14 @@ class Caller:
 
 
 class Authenticator:
-    """FastAPI dependencies that find the caller or raise UnauthenticatedError; ForbiddenError without the scope."""
+    """FastAPI dependencies that find the caller or raise UnauthenticatedError, ForbiddenError or RateLimitedError."""
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Clock, uses: KeyUses) -> None:
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock, uses: KeyUses, limiter: RateLimiter) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
         self._uses = uses
+        self._limiter = limiter
         self._cache: dict[str, tuple[float, ApiKey]] = {}
         self._verified: dict[str, bytes] = {}
         self._process_key = secrets.token_bytes(32)
@@ -62,11 +64,21 @@ class Authenticator:
 
     async def merchant(self, request: Request) -> Caller:
         """The caller by `X-Api-Key` and `X-Api-Secret`, or by HTTP Basic with the same pair."""
+        try:
+            key = await self._prove(request)
+            caller = self._caller(request, key)
+        except UnauthenticatedError:
+            await self._limiter.take_for_address(request)
+            raise
+        await self._limiter.take_for_key(request, key.id)
+        return caller
+
+    async def _prove(self, request: Request) -> ApiKey:
         key_id, secret = _credentials(request)
         key = await self._find(key_id)
         if key is None or not self._fits(key, secret):
             raise UnauthenticatedError(_REFUSED)
-        return self._caller(request, key)
+        return key
 
     def _fits(self, key: ApiKey, secret: str) -> bool:
         """Whether the secret is the key's. What was verified once is known again by a digest ten times as fast."""
@@ -87,6 +99,7 @@ class Authenticator:
 
     async def publishable(self, request: Request) -> Caller:
         """The caller by `X-Api-Key` alone, as a browser sends it."""
+        await self._limiter.take_for_address(request)
         key = await self._find(request.headers.get("x-api-key", ""))
         if key is None:
             raise UnauthenticatedError("The X-Api-Key header holds no key that is known and active.")

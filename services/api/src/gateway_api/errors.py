@@ -1,8 +1,8 @@
 """Turns every error into one JSON shape with the right status. No stack trace leaves the process."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any, Final
 
 import orjson
@@ -12,17 +12,24 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway_api.fields import PATTERNS
-from gateway_common.errors import GatewayError
+from gateway_api.json_body import holds_long_number, is_name
+from gateway_common.errors import (
+    GatewayError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UnprocessableError,
+)
 from gateway_common.logs import get_logger
 
-_DOC_URL: Final = "/docs/errors#"
+DOC_PATH: Final = "/docs/errors"
+"""Where each code is explained: gateway_api/errors_page.py."""
 # Pydantic's findings by type, in a merchant's words.
 _WORDS: Final = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request",
     "value_error": "{error}",
-    # Every whole number in a body is an amount.
-    "int_type": "must be a whole number of the currency's smallest unit: 50000 is 500.00 INR",
+    "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
     "int_parsing_size": "must be a whole number",
@@ -37,19 +44,15 @@ _WORDS: Final = {
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
     "dict_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
     "list_type": "must be a list",
 }
+_WHOLE_AMOUNT: Final = "must be a whole number of the currency's smallest unit: 50000 is 500.00 INR"
 _ABOUT_THE_BODY: Final = {
-    "missing": "The request needs a JSON body.",
+    "missing": "The request needs a JSON body, with the header Content-Type: application/json.",
     "string_unicode": "The body must be valid Unicode.",
 }
-_LONG_NUMBER: Final = re.compile(r"\d(?:[ .+-]?\d){11}")
-"""What may be a card number. Names of fields and addresses come from the caller, and are repeated without it."""
-_CODES: Final = {
-    400: "invalid_request",
-    405: "method_not_allowed",
-    413: "payload_too_large",
-}
+_PATH_REPEATED_MOST: Final = 200
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -58,30 +61,31 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
 
 
-def error_response(
-    request: Request,
-    status: int,
-    code: str,
-    message: str,
-    *,
-    param: str | None = None,
-    retryable: bool = False,
-    headers: dict[str, str] | None = None,
-) -> Response:
+def error_response(request: Request, error: GatewayError, headers: Mapping[str, str] | None = None) -> Response:
+    """The error in the one shape they all have."""
     content = {
-        "code": code,
-        "message": message,
-        "param": param,
+        "code": error.code,
+        "message": error.message,
+        "param": error.param,
         "request_id": request.scope["state"].get("request_id"),
-        "retryable": retryable and _may_be_repeated(request),
-        "doc_url": f"{_DOC_URL}{code}",
+        "retryable": error.retryable and _may_be_repeated(request, error.status),
+        "doc_url": f"{DOC_PATH}#{error.code}",
     }
-    return Response(orjson.dumps({"error": content}), status, headers, media_type="application/json")
+    headers = dict(headers or {})
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Basic realm="payment gateway", charset="UTF-8"'
+    return Response(orjson.dumps({"error": content}), error.status, headers, media_type="application/json")
 
 
-def _may_be_repeated(request: Request) -> bool:
-    """Whether sending it again can't do it twice: a commit whose answer got lost is not known to have failed."""
-    return request.method != "POST" or "idempotency-key" in request.headers
+def _may_be_repeated(request: Request, status: int) -> bool:
+    """Whether sending it again can't do it twice: a commit whose answer got lost is not known to have failed.
+
+    What was refused for its rate was never begun.
+    """
+    is_begun = status != HTTPStatus.TOO_MANY_REQUESTS
+    return not is_begun or request.method != "POST" or "idempotency-key" in request.headers
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:
@@ -90,20 +94,7 @@ async def _gateway_error(request: Request, error: Exception) -> Response:
         # The caller reads that something is away; who is on duty must read what.
         cause = str(error.__cause__ or error).partition("\n")[0]
         get_logger().warning("http.unavailable", cause=cause, request_id=request.scope["state"].get("request_id"))
-    headers = {}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Basic realm="payment gateway", charset="UTF-8"'
-    return error_response(
-        request,
-        error.status,
-        error.code,
-        error.message,
-        param=error.param,
-        retryable=error.retryable,
-        headers=headers,
-    )
+    return error_response(request, error)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
@@ -111,15 +102,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     first = error.errors()[0]
     place, *location = (str(part) for part in first["loc"])
-    if first["type"] == "json_invalid":
-        return error_response(request, 400, "invalid_request", "The body is not valid JSON.")
     if place == "path":
-        return _nothing_there(request)
-    if not location and isinstance(first["input"], bytes):
-        message = "Send the body as JSON, with the header Content-Type: application/json."
-        return error_response(request, 415, "unsupported_media_type", message)
+        return error_response(request, _nothing_there(request))
     message, param = explain(first, location)
-    return error_response(request, 422, "validation_failed", message, param=param)
+    return error_response(request, UnprocessableError(message, param=param))
 
 
 def explain(problem: dict[str, Any], location: Sequence[str]) -> tuple[str, str | None]:
@@ -128,42 +114,43 @@ def explain(problem: dict[str, Any], location: Sequence[str]) -> tuple[str, str 
     if kind == "payment_method" and isinstance(problem["input"], dict):
         return problem["msg"], "method"
     # What stands in angle brackets says which of several bodies it was, and is no field.
-    location = ["…" if _LONG_NUMBER.search(part) else part for part in location if not part.startswith("<")]
+    location = [part for part in location if not part.startswith("<")]
     if not location:
         return _ABOUT_THE_BODY.get(kind, "The body must be a JSON object."), None
     if kind == "string_pattern_mismatch":
         what = PATTERNS[context["pattern"]]
+    elif kind == "int_type" and location[-1] == "amount":
+        what = _WHOLE_AMOUNT
     else:
         what = _WORDS[kind].format_map(context) if kind in _WORDS else problem["msg"].lower()
     if location[-1] == "[key]":
         location, what = location[:-2], f"each key {what}"
-    param = ".".join(location)
-    return f"{param}: {what}.", param
+    named = list(takewhile(is_name, location))
+    if len(named) < len(location):
+        what = f"an entry {what}"
+    param = ".".join(named) or None
+    return f"{param or 'The body'}: {what}.", param
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
+    """What Starlette finds by itself: no route, or not with this method."""
     assert isinstance(error, HTTPException)  # noqa: S101
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return _nothing_there(request)
-    code = _CODES.get(error.status_code, "invalid_request")
-    message = {
-        400: "The body can't be read. It must be JSON in UTF-8, without deep nesting and endless numbers.",
-        405: f"{request.method} is not possible here.",
-    }.get(error.status_code, str(error.detail))
-    headers = dict(error.headers or {})
+        return error_response(request, _nothing_there(request))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers |= _allow(request)
-    return error_response(request, error.status_code, code, message, headers=headers)
+        message = f"{request.method} is not possible here."
+        return error_response(request, MethodNotAllowedError(message), {**(error.headers or {}), **_allow(request)})
+    return error_response(request, InvalidRequestError(str(error.detail)), error.headers)
 
 
 def _allow(request: Request) -> dict[str, str]:
     """All methods of this path; Starlette names only those of the first route that has it."""
-    path = getattr(request.scope.get("route"), "path", None)
+    path = getattr(request.scope.get("route"), "path_format", None)
     methods = request.app.openapi()["paths"].get(path, {})
     return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 
 
-def _nothing_there(request: Request) -> Response:
+def _nothing_there(request: Request) -> GatewayError:
     path = request.scope["path"]
-    where = "this address" if _LONG_NUMBER.search(path) else f"{request.method} {path}"
-    return error_response(request, 404, "not_found", f"There is nothing at {where}.")
+    is_repeated = len(path) <= _PATH_REPEATED_MOST and not holds_long_number(path)
+    return NotFoundError(f"There is nothing at {f'{request.method} {path}' if is_repeated else 'this path'}.")

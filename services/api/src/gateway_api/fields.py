@@ -1,16 +1,27 @@
-"""Types of request fields that several requests share, with the limits they put on what a caller can send."""
+"""Types of request fields that several requests share, with the limits they put on what a caller can send.
+
+What a type refuses stands in its JSON schema too, so that the OpenAPI document promises neither more nor less.
+"""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from gateway_common.money import AMOUNT_MAX_MINOR, AMOUNT_MIN_MINOR, CURRENCIES
 
 METADATA_KEYS_MOST: Final = 50
-# A receiver's JSON.parse moves integer-like keys to the front, and the signature would not fit what it prints.
-_INTEGER_LIKE: Final = re.compile(r"0|[1-9][0-9]*")
 _REFERENCE: Final = r"^[\x21-\x7e]{1,64}$"
 _VPA: Final = r"^[A-Za-z0-9.\-_]{2,256}@[A-Za-z][A-Za-z0-9.\-]{1,63}$"
 _METHOD_NAME: Final = r"^[a-z0-9_]{2,32}$"
@@ -18,6 +29,11 @@ _IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{8,255}$"
 CARD_NUMBER: Final = r"^[0-9]{12,19}$"
 CARD_CVC: Final = r"^[0-9]{3,4}$"
 _CURSOR: Final = r"^[a-z]+_[0-9a-z_]{1,40}$"
+_TEXT: Final = r"^[^\x00]*$"
+# A receiver's JSON.parse moves integer-like keys to the front, and the signature would not fit what it prints.
+_KEY: Final = r"^([0-9]*[^0-9\x00][^\x00]*|0[0-9]+)$"
+_TIME: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_MOMENT: Final = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}:[0-5][0-9](\.[0-9]{{1,9}})?(Z|[+\-]{_TIME})$"
 PATTERNS: Final = {
     _REFERENCE: "must be 1 to 64 visible ASCII characters, without spaces",
     _VPA: "must be a UPI address such as name@bank",
@@ -26,14 +42,11 @@ PATTERNS: Final = {
     CARD_NUMBER: "must be 12 to 19 digits, without spaces",
     CARD_CVC: "must be 3 or 4 digits",
     _CURSOR: "must be the next_cursor of the page before",
+    _TEXT: "must not hold a NUL character",
+    _KEY: "must not be a whole number, nor hold a NUL character",
+    _MOMENT: "must be a time with its zone, such as 2026-01-31T18:30:00Z",
 }
 """What a pattern asks for, in words: a caller is never shown a regular expression."""
-
-
-def _refuse_nul(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("must not hold a NUL character")
-    return value
 
 
 def _check_currency(value: str) -> str:
@@ -42,43 +55,58 @@ def _check_currency(value: str) -> str:
     return value
 
 
-def _check_metadata(value: dict[str, str]) -> dict[str, str]:
-    if len(value) > METADATA_KEYS_MOST:
-        raise ValueError(f"must not have more than {METADATA_KEYS_MOST} keys")
-    for key in value:
-        if _INTEGER_LIKE.fullmatch(key):
-            raise ValueError("must not have keys that are whole numbers")
-    return value
+def _parse_digits(value: str) -> int:
+    """Digits only: Pydantic would also take `1_0`, `+10`, ` 10 ` and `10.0` for 10."""
+    if re.fullmatch("-?[0-9]{1,9}", value) is None:
+        raise ValueError("must be a whole number")
+    return int(value)
 
 
-def _text(most: int) -> StringConstraints:
-    return StringConstraints(min_length=1, max_length=most)
+def _parse_moment(value: object) -> datetime:
+    """A moment of RFC 3339 in UTC. Pydantic would also take a bare number for seconds since 1970, and local times."""
+    if not isinstance(value, str) or re.fullmatch(_MOMENT, value) is None:
+        raise ValueError(PATTERNS[_MOMENT])
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # A day that is not in the calendar, an hour that is before all time.
+        raise ValueError(PATTERNS[_MOMENT]) from error
 
 
 Amount = Annotated[StrictInt, Field(ge=AMOUNT_MIN_MINOR, le=AMOUNT_MAX_MINOR)]
-Currency = Annotated[str, AfterValidator(_check_currency)]
-Text = Annotated[str, _text(500), AfterValidator(_refuse_nul)]
-Name = Annotated[str, _text(100), AfterValidator(_refuse_nul)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_TEXT)]
+Currency = Annotated[str, AfterValidator(_check_currency), Field(json_schema_extra={"enum": sorted(CURRENCIES)})]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_TEXT)]
 Reference = Annotated[str, StringConstraints(pattern=_REFERENCE)]
+_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=_KEY)]
+_MetadataValue = Annotated[str, StringConstraints(max_length=500, pattern=_TEXT)]
 Metadata = Annotated[
-    dict[
-        Annotated[str, _text(40), AfterValidator(_refuse_nul)],
-        Annotated[str, Field(max_length=500), AfterValidator(_refuse_nul)],
-    ],
-    AfterValidator(_check_metadata),
+    dict[_MetadataKey, _MetadataValue],
+    Field(max_length=METADATA_KEYS_MOST),
+    # Pydantic would say it by patternProperties alone, which lets any other key pass.
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": METADATA_KEYS_MOST,
+            "propertyNames": {"minLength": 1, "maxLength": 40, "pattern": _KEY},
+            "additionalProperties": {"type": "string", "maxLength": 500, "pattern": _TEXT},
+        }
+    ),
 ]
 MethodName = Annotated[str, StringConstraints(pattern=_METHOD_NAME)]
 """A bank or a wallet, by the provider's short name for it."""
 Vpa = Annotated[str, StringConstraints(pattern=_VPA)]
 
-Limit = Annotated[int, Query(ge=1, le=100)]
+Limit = Annotated[int, Query(ge=1, le=100), BeforeValidator(_parse_digits)]
 StartingAfter = Annotated[str | None, Query(pattern=_CURSOR)]
 IdFilter = Annotated[str | None, Query(pattern=_REFERENCE)]
 OrderFilter = Annotated[str | None, Query(pattern=_REFERENCE)]
-CreatedFrom = Annotated[AwareDatetime | None, Query()]
-"""From this moment on."""
-CreatedTo = Annotated[AwareDatetime | None, Query()]
-"""Before this moment."""
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_parse_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _MOMENT}),
+]
+CreatedFrom = Annotated[Moment | None, Query(description="Only what was created then or later.")]
+CreatedTo = Annotated[Moment | None, Query(description="Only what was created before then.")]
 PathKey = Annotated[str, Path(pattern=_IDEMPOTENCY_KEY)]
 # What can't be an id never reaches PostgreSQL, which refuses NUL; the answer is a plain 404.
 PathId = Annotated[str, Path(pattern=_REFERENCE)]

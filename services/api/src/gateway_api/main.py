@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway_api.answers import answer, respond
 from gateway_api.auth import Authenticator
 from gateway_api.checkout.routes import checkout_routes
 from gateway_api.checkout.service import CheckoutService
 from gateway_api.errors import install_error_handlers
+from gateway_api.errors_page import errors_page
 from gateway_api.events.routes import event_routes
 from gateway_api.idempotency import Idempotency
 from gateway_api.idempotency_keys.routes import idempotency_routes
@@ -19,19 +21,21 @@ from gateway_api.key_uses import KeyUses
 from gateway_api.keys.routes import key_routes
 from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
+from gateway_api.limits import RateLimiter, TokenBuckets
 from gateway_api.middleware import CheckoutCors, RequestContext
-from gateway_api.openapi import ERRORS, DescribedApp
+from gateway_api.openapi import ERRORS, TAGS, DescribedApp
 from gateway_api.orders.routes import order_routes
 from gateway_api.orders.service import OrderService
 from gateway_api.payments.routes import payment_routes
 from gateway_api.payments.service import PaymentService
 from gateway_api.refunds.routes import refund_routes
 from gateway_api.refunds.service import RefundService
+from gateway_api.routing import StrictRouter
 from gateway_api.settings import ApiSettings
 from gateway_api.timeline.routes import timeline_routes
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
-from gateway_common.clock import system_clock
+from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.db.schema import schema_check
@@ -44,7 +48,7 @@ from gateway_common.serving import Health, http_server, operations_app, serve, s
 SERVICE = "api"
 
 
-def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettings) -> FastAPI:
+def create_app(routers: Sequence[StrictRouter], health: Health, settings: ApiSettings) -> FastAPI:
     """The ASGI app around the given routes."""
     app = DescribedApp(
         title="Payment gateway",
@@ -53,11 +57,14 @@ def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettin
         redoc_url=None,
         redirect_slashes=False,
         responses=ERRORS,
+        openapi_tags=TAGS,
     )
     app.add_middleware(CheckoutCors)
     app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     install_error_handlers(app)
-    for router in routers:
+    for router in (*routers, errors_page()):
         app.include_router(router)
 
     @app.get("/healthz", include_in_schema=False)
@@ -70,6 +77,26 @@ def create_app(routers: Sequence[APIRouter], health: Health, settings: ApiSettin
         return respond(answer(status, content))
 
     return app
+
+
+def merchant_routers(
+    database: Database, keyring: Keyring, ringer: Ringer, authenticator: Authenticator, *, clock: Clock
+) -> list[StrictRouter]:
+    """Everything that a merchant's keys open."""
+    idempotency = Idempotency(database, keyring, clock)
+    payments = PaymentService(database, idempotency, ringer, keyring, clock)
+    return [
+        order_routes(OrderService(database, idempotency, clock), authenticator),
+        payment_routes(payments, authenticator),
+        timeline_routes(database, authenticator),
+        refund_routes(RefundService(database, idempotency, ringer, clock), authenticator),
+        event_routes(database, authenticator),
+        ledger_routes(database, authenticator),
+        webhook_routes(WebhookService(database, idempotency, keyring, clock), authenticator),
+        key_routes(KeyService(database, idempotency, keyring, clock), authenticator),
+        idempotency_routes(idempotency, authenticator),
+        checkout_routes(CheckoutService(database, payments, keyring, clock), authenticator),
+    ]
 
 
 async def main() -> None:
@@ -88,21 +115,10 @@ async def main() -> None:
     ringer = Ringer(bells["payments"], bells["webhooks"])
     keyring = Keyring(settings.gateway_master_key.get_secret_value())
     uses = KeyUses(database)
-    authenticator = Authenticator(database, keyring, system_clock, uses)
-    idempotency = Idempotency(database, keyring, system_clock)
-    payments = PaymentService(database, idempotency, ringer, keyring, system_clock)
-    routers = [
-        order_routes(OrderService(database, idempotency, system_clock), authenticator),
-        payment_routes(payments, authenticator),
-        timeline_routes(database, authenticator),
-        refund_routes(RefundService(database, idempotency, ringer, system_clock), authenticator),
-        webhook_routes(WebhookService(database, idempotency, keyring, system_clock), authenticator),
-        event_routes(database, authenticator),
-        ledger_routes(database, authenticator),
-        idempotency_routes(idempotency, authenticator),
-        checkout_routes(CheckoutService(database, payments, keyring, system_clock), authenticator),
-        key_routes(KeyService(database, idempotency, keyring, system_clock), authenticator),
-    ]
+    buckets = TokenBuckets(settings.redis_url)
+    limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
+    authenticator = Authenticator(database, keyring, system_clock, uses, limiter)
+    routers = merchant_routers(database, keyring, ringer, authenticator, clock=system_clock)
     if settings.test_mode:
         routers.append(job_routes(database, bells))
     health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check})
@@ -119,5 +135,6 @@ async def main() -> None:
     await asyncio.gather(*background)
     for bell in bells.values():
         await bell.shutdown()
+    await buckets.close()
     await database.close()
     log.info("api.stopped")

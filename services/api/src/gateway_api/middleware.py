@@ -5,13 +5,13 @@ import time
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway_api.errors import error_response
 from gateway_common.clock import Clock
+from gateway_common.errors import InternalError, PayloadTooLargeError
 from gateway_common.ids import REQUEST, new_id
 from gateway_common.logs import get_logger
 from gateway_common.telemetry import http_metrics, new_traceparent, parse_traceparent, trace_id
@@ -48,7 +48,9 @@ class RequestContext:
             nonlocal status, started_answer
             if message["type"] == "http.response.start":
                 status, started_answer = message["status"], True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                limited = state.get("rate_limit")
+                headers = [(b"x-request-id", request_id.encode()), *(limited.headers if limited else ())]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         try:
@@ -59,7 +61,7 @@ class RequestContext:
                 # Half an answer is out; only breaking the connection tells the caller not to trust it.
                 raise
             message = "Something broke on our side. It is logged under this request id."
-            response = error_response(Request(scope), 500, "internal_error", message, retryable=True)
+            response = error_response(Request(scope), InternalError(message))
             await response(scope, receive, send_with_id)
         self._tell(scope, status, time.perf_counter() - started)
 
@@ -93,7 +95,7 @@ def _capped(receive: Receive, headers: Headers, most: int) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > most or (declared.isascii() and declared.isdigit() and int(declared) > most):
-            raise HTTPException(413, f"The body is longer than {most} bytes.")
+            raise PayloadTooLargeError(f"The body is longer than {most} bytes.")
         return message
 
     return receive_capped
@@ -109,7 +111,7 @@ class CheckoutCors:
             allow_origins=["*"],
             allow_methods=["GET", "POST"],
             allow_headers=["content-type", "idempotency-key", "x-api-key", "x-client-token"],
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
             max_age=600,
         )
 

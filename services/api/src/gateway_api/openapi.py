@@ -2,10 +2,13 @@
 every POST takes an Idempotency-Key. It is written down here and costs no request anything.
 """
 
+from itertools import groupby
 from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+
+from gateway_common.errors import GatewayError, error_kinds
 
 
 class ErrorContent(BaseModel):
@@ -39,17 +42,35 @@ _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same key with the same request gives the first answer again.",
-    "schema": {"type": "string", "minLength": 8, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 8, "maxLength": 255, "pattern": "^[!-~]*$"},
 }
+TAGS: Final = [
+    {"name": "orders", "description": "Say what is to be paid, once, where no browser can change it."},
+    {"name": "payments", "description": "Take a payment, follow it, capture it."},
+    {"name": "refunds", "description": "Give back what was captured, in full or in part."},
+    {"name": "webhooks", "description": "The addresses that hear of events, and what was delivered to them."},
+    {"name": "events", "description": "Everything that happened, numbered without a gap."},
+    {"name": "ledger", "description": "Where the money is: balances, and the entries they sum up."},
+    {"name": "api keys", "description": "Make, rotate and revoke the merchant's own keys."},
+    {"name": "idempotency", "description": "Look up what an Idempotency-Key was answered."},
+    {"name": "checkout", "description": "What the customer's browser calls, with the publishable key alone."},
+    {"name": "test", "description": "Only in test mode: what the workers have done and have to do."},
+]
+_ALWAYS: Final = {422, 503}
+_WITH_A_KEY: Final = {401, 403, 429}
+_WITH_A_PATH: Final = {404}
+_WITH_A_POST: Final = {400, 409}
+_WITH_A_BODY: Final = {400, 413, 415}
+_DESCRIBED: Final = _ALWAYS | _WITH_A_KEY | _WITH_A_PATH | _WITH_A_POST | _WITH_A_BODY
 
 
 class DescribedApp(FastAPI):
-    """FastAPI with a document that names the security of every route."""
+    """FastAPI with a document that names the security and the errors of every route."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
-            document["components"]["securitySchemes"] = _SCHEMES
+            document["components"] |= {"securitySchemes": _SCHEMES, "responses": _error_responses()}
             for operations in document["paths"].values():
                 for method, operation in operations.items():
                     _describe(method, operation)
@@ -57,6 +78,47 @@ class DescribedApp(FastAPI):
 
 
 def _describe(method: str, operation: dict[str, Any]) -> None:
-    operation.setdefault("security", _BY_TAG.get(operation["tags"][0], _MERCHANT))
+    security = operation.setdefault("security", _BY_TAG.get(operation["tags"][0], _MERCHANT))
+    parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        _drop_null(parameter["schema"])
     if method == "post":
-        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+        parameters.append(_IDEMPOTENCY_KEY)
+    statuses = set(_ALWAYS)
+    statuses |= _WITH_A_KEY if security else set()
+    statuses |= _WITH_A_PATH if any(parameter["in"] == "path" for parameter in parameters) else set()
+    statuses |= _WITH_A_POST if method == "post" else set()
+    statuses |= _WITH_A_BODY if "requestBody" in operation else set()
+    for status in sorted(statuses):
+        operation["responses"][str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
+
+
+def _drop_null(schema: dict[str, Any]) -> None:
+    """A query parameter can be left out, but nothing that is sent in its place means null."""
+    variants = [variant for variant in schema.get("anyOf", []) if variant != {"type": "null"}]
+    if len(variants) == 1:
+        del schema["anyOf"]
+        schema.update(variants[0])
+
+
+def _error_responses() -> dict[str, Any]:
+    return {
+        _name(status): _error_response(list(kinds))
+        for status, kinds in groupby(error_kinds(), key=lambda kind: kind.status)
+        if status in _DESCRIBED
+    }
+
+
+def _error_response(kinds: list[type[GatewayError]]) -> dict[str, Any]:
+    headers: dict[str, Any] = {"X-Request-Id": {"schema": {"type": "string"}}}
+    if any(kind.retry_after_seconds is not None for kind in kinds):
+        headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
+    return {
+        "description": "\n\n".join(f"`{kind.code}`: {kind.meaning}" for kind in kinds),
+        "headers": headers,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+    }
+
+
+def _name(status: int) -> str:
+    return f"Error{status}"

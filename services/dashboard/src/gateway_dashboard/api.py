@@ -38,6 +38,9 @@ class Api:
     async def get_payment(self, login: Login, payment_id: str) -> dict[str, Any]:
         return await self._get(login, f"payments/{_checked(payment_id)}")
 
+    async def get_timeline(self, login: Login, payment_id: str) -> dict[str, Any]:
+        return await self._get(login, f"payments/{_checked(payment_id)}/timeline")
+
     async def list_refunds(self, login: Login, payment_id: str) -> Page:
         return await self._list(login, f"payments/{_checked(payment_id)}/refunds", limit=REFUNDS_MOST)
 

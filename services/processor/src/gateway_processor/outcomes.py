@@ -7,6 +7,7 @@ from typing import Final
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.ledger.model import Posting
 from gateway_common.orders.model import Order, order_snapshot
+from gateway_common.payments import endings
 from gateway_common.payments import model as payments
 from gateway_common.payments.model import Operation, Payment, next_due_seconds, payment_snapshot, post_capture
 from gateway_common.refunds import model as refunds
@@ -57,7 +58,7 @@ def conclude_expiry(payment: Payment, now: datetime) -> Conclusion:
     """What becomes of an authorization that nobody captured: it ends, or its end is still to come."""
     if not payments.is_authorization_over(payment, now):
         return Conclusion(payment=payment, refund=None, events=(), due_in_seconds=next_due_seconds(payment, now))
-    return _of_payment(payments.expire(payment, now), now, EventType.PAYMENT_EXPIRED)
+    return _of_payment(endings.expire(payment, now), now, EventType.PAYMENT_EXPIRED)
 
 
 def _check_in_seconds(payment: Payment, outcome: Outcome) -> float:
@@ -82,9 +83,9 @@ def _settle(
             after = payments.fail_capture(payment, now, code=code, message=message)
             return _of_payment(after, now, EventType.PAYMENT_CAPTURE_FAILED)
         case Operation.VOID, Approved():
-            return _of_payment(payments.complete_void(payment, now), now)
+            return _of_payment(endings.complete_void(payment, now), now)
         case Operation.VOID, Declined():
-            return _of_payment(payments.fail_void(payment, now), now)
+            return _of_payment(endings.fail_void(payment, now), now)
         case _:
             return _settle_refund(payment, refund, outcome, now)
 

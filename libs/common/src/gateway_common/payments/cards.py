@@ -16,7 +16,7 @@ _BRANDS: Final = (
     ("visa", re.compile(r"4")),
     ("mastercard", re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720")),
     ("amex", re.compile(r"3[47]")),
-    ("rupay", re.compile(r"6521|6522|60|81|82|508|353|356")),
+    ("rupay", re.compile(r"6521|6522|60(?!11)|81|82|508")),
     ("discover", re.compile(r"6011|64[4-9]|65")),
     ("diners", re.compile(r"30[0-5]|3095|36|3[89]")),
     ("jcb", re.compile(r"35(?:2[89]|[3-8])")),

@@ -54,7 +54,8 @@ class Inserted:
 
 
 # The lock on an order makes its row fresh: what `named_order` saw of it may be older than what `locked_order` says.
-# Of several payments of one order in a batch the first is taken. The unique index on open payments stands behind it.
+# Of several payments of one order in a batch the first that fits is taken; one whose key was answered before will not
+# be made, so it goes last. The unique index on open payments stands behind it.
 _ORDERS: Final = """
 named_order AS MATERIALIZED (
     SELECT input.id AS payment_id, coalesce(
@@ -81,13 +82,22 @@ locked_order AS MATERIALIZED (
 ),
 binding AS MATERIALIZED (
     SELECT
-        named_order.payment_id, named_order.order_id,
-        locked_order.status <> 'paid' AND locked_order.payment_id IS NULL
-            AND locked_order.amount_minor = input.amount_minor AND locked_order.currency = input.currency
-            AND row_number() OVER (PARTITION BY named_order.order_id ORDER BY named_order.payment_id) = 1 AS takes
-    FROM named_order
-    JOIN locked_order ON locked_order.id = named_order.order_id
-    JOIN input ON input.id = named_order.payment_id
+        payment_id, order_id,
+        fits AND row_number() OVER (PARTITION BY order_id ORDER BY fits DESC, is_repeated, payment_id) = 1 AS takes
+    FROM (
+        SELECT
+            named_order.payment_id, named_order.order_id,
+            locked_order.status <> 'paid' AND locked_order.payment_id IS NULL
+                AND locked_order.amount_minor = input.amount_minor AND locked_order.currency = input.currency AS fits,
+            input.key IS NOT NULL AND EXISTS (
+                SELECT FROM idempotency_keys AS known
+                WHERE known.merchant_id = input.merchant_id AND known.livemode = input.livemode
+                    AND known.route = input.route AND known.key = input.key
+            ) AS is_repeated
+        FROM named_order
+        JOIN locked_order ON locked_order.id = named_order.order_id
+        JOIN input ON input.id = named_order.payment_id
+    ) AS candidate
 ),
 """
 _INSERT = text(f"""

@@ -269,46 +269,9 @@ def post_capture(payment: Payment, now: datetime) -> Posting:
     )
 
 
-def decide_cancel(payment: Payment, now: datetime) -> Payment | None:
-    """The payment cancelled, or None if it was before. PaymentStateError if it is too late, or too early to know.
-
-    One that no processor has taken needs no provider; an authorization is given back by the processor.
-    """
-    if payment.status is PaymentStatus.CANCELLED:
-        return None
-    if payment.captured:
-        raise PaymentStateError(f"The payment is {payment.status} and captured: refund it instead.")
-    if payment.status is PaymentStatus.PROCESSING:
-        raise PaymentStateError("The payment is processing: whether it can be cancelled is known when that has ended.")
-    if PaymentStatus.CANCELLED not in TRANSITIONS[payment.status]:
-        raise PaymentStateError(f"A payment that is {payment.status} can't be cancelled.")
-    return _give_back(payment, PaymentStatus.CANCELLED, now)
-
-
 def is_authorization_over(payment: Payment, now: datetime) -> bool:
     """Whether the time in which the payment may be captured has passed."""
     return payment.authorization_expires_at is not None and now >= payment.authorization_expires_at
-
-
-def expire(payment: Payment, now: datetime) -> Payment:
-    """The authorization ran out uncaptured."""
-    if payment.captured:
-        raise PaymentStateError("A captured payment does not expire.")
-    return _give_back(payment, PaymentStatus.EXPIRED, now)
-
-
-def _give_back(payment: Payment, status: PaymentStatus, now: datetime) -> Payment:
-    void_status = VoidStatus.PENDING if payment.status is PaymentStatus.SUCCESS else None
-    return move(payment, status, now, void_status=void_status, operation_attempt=0)
-
-
-def complete_void(payment: Payment, now: datetime) -> Payment:
-    return change(payment, now, void_status=VoidStatus.COMPLETED, operation_attempt=0)
-
-
-def fail_void(payment: Payment, now: datetime) -> Payment:
-    """The provider kept the authorization. It lapses by itself, but a person should know."""
-    return change(payment, now, void_status=VoidStatus.FAILED, needs_attention=True, operation_attempt=0)
 
 
 def choose_provider(*, livemode: bool) -> str:

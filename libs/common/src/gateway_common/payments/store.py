@@ -89,6 +89,8 @@ recorded_answer AS (
         message text, asked_at timestamptz, answered_at timestamptz
     )
     WHERE payment_id IN (SELECT id FROM changed)
+    -- An outcome that changes nothing is recorded again when the answer to its commit was lost.
+    ON CONFLICT (payment_id, attempt) DO NOTHING
 ),
 new_entry AS (
     SELECT entry.* FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry ({ENTRY_COLUMNS})

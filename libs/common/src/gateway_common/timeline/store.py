@@ -20,14 +20,16 @@ subject AS (
     SELECT id FROM refunds WHERE payment_id = :payment_id
 ),
 story AS (
-    SELECT id, type, object_id, sequence, created_at FROM events WHERE object_id IN (SELECT id FROM subject)
+    SELECT id, type, object_id, sequence, position, created_at
+    FROM events WHERE object_id IN (SELECT id FROM subject)
     UNION ALL
-    SELECT id, type, object_id, sequence, created_at FROM events
+    SELECT id, type, object_id, sequence, position, created_at FROM events
     WHERE object_id = :order_id
         AND convert_from(body, 'UTF8')::jsonb -> 'data' -> 'order' ->> 'payment_id' = :payment_id
 )
 """
-_EVENTS = text(f"WITH {_SUBJECTS} SELECT * FROM story ORDER BY created_at, id LIMIT :most")
+# An order is paid in the millisecond of its payment's success: of one moment the position says what was recorded first.
+_EVENTS = text(f"WITH {_SUBJECTS} SELECT * FROM story ORDER BY created_at, position NULLS FIRST, id LIMIT :most")
 _ANSWERS = text("""
 SELECT attempt, refund_id, provider, operation, outcome, code, message, asked_at, answered_at
 FROM provider_answers WHERE payment_id = :payment_id

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
@@ -17,13 +17,14 @@ from gateway_api.checkout.service import CheckoutService
 from gateway_api.fields import PathId
 from gateway_api.idempotency import attempt_of
 from gateway_api.openapi import CLIENT_TOKEN
+from gateway_api.routing import StrictRouter
 
 
-def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"])
+def checkout_routes(service: CheckoutService, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/checkout", tags=["checkout"])
     browser = Depends(authenticator.publishable)
 
-    @router.get("/orders/{order_id}", responses={200: {"model": CheckoutOrderBody}})
+    @router.get("/orders/{order_id:path}", responses={200: {"model": CheckoutOrderBody}})
     async def get_order(order_id: PathId, caller: Annotated[Caller, browser]) -> Response:
         """What the customer is asked to pay."""
         order = await service.get_order(caller, order_id)

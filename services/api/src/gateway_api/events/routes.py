@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import AwareDatetime, BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import Limit, PathId, StartingAfter
+from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.errors import UnprocessableError
 from gateway_common.events.model import EventType, numbered_event_snapshot
@@ -35,8 +36,8 @@ class EventPage(BaseModel):
     next_cursor: str | None
 
 
-def event_routes(database: Database, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/events", tags=["events"])
+def event_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/events", tags=["events"])
     reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("", responses={200: {"model": EventPage}})
@@ -48,7 +49,8 @@ def event_routes(database: Database, authenticator: Authenticator) -> APIRouter:
     ) -> Response:
         """List events, the newest first; or with `after_sequence` those behind that number, in order, without a gap.
 
-        Who keeps the last `sequence` it has handled and asks for what is behind it has missed nothing.
+        Who keeps the last `sequence` it has handled and asks for what is behind it has missed nothing. `next_cursor` is
+        the id for `starting_after`, or the number for `after_sequence`, by which the next page goes on.
         """
         if starting_after is not None and after_sequence is not None:
             raise UnprocessableError("Give after_sequence or starting_after, not both.", param="after_sequence")
@@ -58,7 +60,8 @@ def event_routes(database: Database, authenticator: Authenticator) -> APIRouter:
                 found = await list_events(connection, starting_after=starting_after, **scope)
             else:
                 found = await list_events_after(connection, after_sequence, **scope)
-        return respond_page([numbered_event_snapshot(event) for event in found], limit)
+        cursor = "id" if after_sequence is None else "sequence"
+        return respond_page([numbered_event_snapshot(event) for event in found], limit, cursor=cursor)
 
     @router.get("/{event_id}", responses={200: {"model": EventBody}})
     async def read_event(event_id: PathId, caller: Annotated[Caller, reader]) -> Response:

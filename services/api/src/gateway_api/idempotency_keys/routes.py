@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -11,6 +11,7 @@ from gateway_api.answers import respond_page
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import PathKey
 from gateway_api.idempotency import Idempotency
+from gateway_api.routing import StrictRouter
 from gateway_common.errors import NotFoundError
 from gateway_common.idempotency.model import key_use_snapshot
 from gateway_common.merchants.model import Scope
@@ -36,8 +37,8 @@ class KeyUsePage(BaseModel):
     next_cursor: str | None
 
 
-def idempotency_routes(idempotency: Idempotency, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/idempotency", tags=["idempotency"])
+def idempotency_routes(idempotency: Idempotency, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/idempotency", tags=["idempotency"])
     reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("/{key:path}", responses={200: {"model": KeyUsePage}})

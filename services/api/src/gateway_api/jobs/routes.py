@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
+from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.payments.queue_store import measure_due_payments
 from gateway_common.payments.store import count_by_status as count_payments
@@ -33,8 +33,8 @@ class JobsStatus(BaseModel):
     queues: dict[str, QueueStatus]
 
 
-def job_routes(database: Database, bells: Mapping[str, DoorbellBroker]) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/test", tags=["test"])
+def job_routes(database: Database, bells: Mapping[str, DoorbellBroker]) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/test", tags=["test"])
 
     @router.get("/jobs/status", responses={200: {"model": JobsStatus}})
     async def get_jobs_status() -> Response:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
@@ -12,11 +12,12 @@ from gateway_api.fields import Limit, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
 from gateway_api.keys.schemas import CreatedKeyBody, CreateKey, KeyBody, KeyPage, RevokeKey, RotateKey
 from gateway_api.keys.service import KeyService
+from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope, api_key_snapshot
 
 
-def key_routes(service: KeyService, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/api-keys", tags=["api keys"])
+def key_routes(service: KeyService, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/api-keys", tags=["api keys"])
     reader, writer = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WRITE))
 
     @router.post("", status_code=201, responses={201: {"model": CreatedKeyBody}})

@@ -1,50 +1,30 @@
 """The bodies of API key requests and answers."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from datetime import datetime
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, Field, StrictInt
 
-from gateway_api.fields import Name, RequestBody
+from gateway_api.fields import Moment, Name, RequestBody
 from gateway_common.merchants.model import OVERLAP_MOST, Scope
 
 OVERLAP_DEFAULT_SECONDS: Final = 86_400
 _OVERLAP_MOST_SECONDS: Final = int(OVERLAP_MOST.total_seconds())
 
 
-def _parse_time(value: object) -> datetime:
-    """A moment in UTC, cut to the milliseconds that are shown."""
-    moment = _read_time(value) if isinstance(value, str) else None
-    if moment is None:
-        raise ValueError("must be a time with its zone, such as 2030-01-31T00:00:00Z")
+def _cut_to_milliseconds(moment: datetime) -> datetime:
+    """What is stored is what is shown."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _read_time(value: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(value)
-        # Without a zone it would be read in that of this machine.
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _check_seconds(value: Any) -> Any:
-    if type(value) is not int:
-        raise ValueError("must be a whole number of seconds")
-    return value
 
 
 class CreateKey(RequestBody):
     name: Name | None = None
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
-    expires_at: Annotated[datetime, BeforeValidator(_parse_time)] | None = None
+    expires_at: Annotated[Moment, AfterValidator(_cut_to_milliseconds)] | None = None
 
 
 class RotateKey(RequestBody):
-    overlap_seconds: Annotated[int, BeforeValidator(_check_seconds), Field(ge=0, le=_OVERLAP_MOST_SECONDS)] = (
-        OVERLAP_DEFAULT_SECONDS
-    )
+    overlap_seconds: Annotated[StrictInt, Field(ge=0, le=_OVERLAP_MOST_SECONDS)] = OVERLAP_DEFAULT_SECONDS
     """How long the old secret works on; 0 ends it at once."""
 
 

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import IdFilter, Limit, StartingAfter
+from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.ledger.model import Account, PostingKind, balance_snapshot, entry_snapshot
 from gateway_common.ledger.store import find_balances, list_entries
@@ -51,8 +52,8 @@ class LedgerEntryPage(BaseModel):
     next_cursor: str | None
 
 
-def ledger_routes(database: Database, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["ledger"])
+def ledger_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1", tags=["ledger"])
     reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("/balance", responses={200: {"model": BalanceBody}})

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
@@ -11,12 +11,13 @@ from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAf
 from gateway_api.idempotency import attempt_of
 from gateway_api.orders.schemas import CreateOrder, OrderBody, OrderPage
 from gateway_api.orders.service import OrderService
+from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
 from gateway_common.orders.model import order_snapshot
 
 
-def order_routes(service: OrderService, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
+def order_routes(service: OrderService, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/orders", tags=["orders"])
     reader, writer = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WRITE))
 
     @router.post("", status_code=201, responses={201: {"model": OrderBody}})
@@ -43,7 +44,8 @@ def order_routes(service: OrderService, authenticator: Authenticator) -> APIRout
         )
         return respond_page([order_snapshot(order) for order in found], limit)
 
-    @router.get("/{order_id}", responses={200: {"model": OrderBody}})
+    # A reference may hold slashes: INV/2026/17.
+    @router.get("/{order_id:path}", responses={200: {"model": OrderBody}})
     async def get_order(order_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read an order, by its id or by its reference."""
         return respond(answer(200, order_snapshot(await service.get(caller, order_id))))

@@ -1,8 +1,8 @@
 """A card in a request: checked, hidden from dumps and errors, and sealed before anything is stored."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from gateway_api.fields import CARD_CVC, CARD_NUMBER, RequestBody, Text
 from gateway_common.crypto import Keyring
@@ -21,10 +21,14 @@ def _check_number(number: SecretStr) -> SecretStr:
     return number
 
 
-def _check_cvc(cvc: SecretStr) -> SecretStr:
+def _check_cvc(cvc: SecretStr, info: ValidationInfo) -> SecretStr:
     digits = cvc.get_secret_value()
     if not (digits.isascii() and digits.isdigit() and 3 <= len(digits) <= 4):  # noqa: PLR2004
         raise ValueError("must be 3 or 4 digits")
+    # The number stands before the CVC and was read before it; if it was refused, that is said first.
+    number = info.data.get("number")
+    if number is not None and len(digits) != (wanted := cvc_digits(number.get_secret_value())):
+        raise ValueError(f"must be {wanted} digits for this card")
     return cvc
 
 
@@ -34,12 +38,6 @@ class CardBody(RequestBody):
     exp_year: Annotated[int, Field(strict=True, ge=2000, le=_YEAR_MOST)]
     cvc: Annotated[SecretStr, Field(json_schema_extra={"pattern": CARD_CVC}), AfterValidator(_check_cvc)]
     name: Text | None = None
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if len(self.cvc.get_secret_value()) != (digits := cvc_digits(self.number.get_secret_value())):
-            raise ValueError(f"the CVC of this card has {digits} digits")
-        return self
 
     def card(self) -> Card:
         """The card in clear, for the one moment it is needed."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
@@ -11,12 +11,13 @@ from gateway_api.fields import CreatedFrom, CreatedTo, Limit, OrderFilter, PathI
 from gateway_api.idempotency import attempt_of
 from gateway_api.payments.schemas import CancelPayment, CapturePayment, CreatePayment, PaymentBody, PaymentPage
 from gateway_api.payments.service import PaymentService
+from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
 from gateway_common.payments.model import PaymentMethod, PaymentStatus, payment_snapshot
 
 
-def payment_routes(service: PaymentService, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
+def payment_routes(service: PaymentService, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/payments", tags=["payments"])
     reader, writer = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WRITE))
 
     @router.post("", status_code=201, responses={201: {"model": PaymentBody}})

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, SecretStr, Tag
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
 from gateway_api.fields import Amount, Currency, Metadata, MethodName, Reference, RequestBody, Text, Vpa
 from gateway_api.payments.card import CardBody
@@ -26,8 +26,15 @@ class UpiCollect(RequestBody):
     flow: Literal["collect"] = "collect"
 
 
+def _check_flow(flow: Any) -> Any:
+    """Names all flows: whoever misspelt one may have meant `collect`, whose body is another one."""
+    if flow not in ("intent", "qr"):
+        raise ValueError("must be 'collect', 'intent' or 'qr'")
+    return flow
+
+
 class UpiFlow(RequestBody):
-    flow: Literal["intent", "qr"]
+    flow: Annotated[Literal["intent", "qr"], BeforeValidator(_check_flow)]
 
 
 class CreateUpiCollectPayment(_NewPayment):

@@ -28,12 +28,12 @@ from gateway_common.orders.model import check_match, check_payable, release_orde
 from gateway_common.orders.store import find_order, lock_order, save_order
 from gateway_common.payments.cards import card_summary, is_past
 from gateway_common.payments.create_store import Inserted, Insertion, NewPayment, insert_payments
+from gateway_common.payments.endings import decide_cancel
 from gateway_common.payments.model import (
     Payment,
     PaymentMethod,
     PaymentStatus,
     choose_provider,
-    decide_cancel,
     decide_capture,
     next_due_seconds,
     payment_snapshot,

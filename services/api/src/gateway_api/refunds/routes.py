@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
@@ -11,12 +11,13 @@ from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAf
 from gateway_api.idempotency import attempt_of
 from gateway_api.refunds.schemas import CreateRefund, RefundBody, RefundPage
 from gateway_api.refunds.service import RefundService
+from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
 from gateway_common.refunds.model import RefundStatus, refund_snapshot
 
 
-def refund_routes(service: RefundService, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["refunds"])
+def refund_routes(service: RefundService, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1", tags=["refunds"])
     reader, refunder = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.REFUNDS))
 
     @router.post("/payments/{payment_id}/refunds", status_code=201, responses={201: {"model": RefundBody}})

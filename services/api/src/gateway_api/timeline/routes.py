@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import PathId
+from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.merchants.model import Scope
 from gateway_common.payments.model import PaymentStatus
@@ -52,8 +53,8 @@ class TimelineBody(BaseModel):
     webhooks_waiting: list[WaitingWebhookBody]
 
 
-def timeline_routes(database: Database, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
+def timeline_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1/payments", tags=["payments"])
     reader = Depends(authenticator.may(Scope.READ))
 
     @router.get("/{payment_id}/timeline", responses={200: {"model": TimelineBody}})

@@ -2,21 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import Limit, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
+from gateway_api.routing import StrictRouter
 from gateway_api.webhooks.schemas import CreatedEndpointBody, CreateEndpoint, DeliveryPage, EndpointBody, EndpointPage
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.merchants.model import Scope
 from gateway_common.webhooks.model import delivery_snapshot, endpoint_snapshot
 
 
-def webhook_routes(service: WebhookService, authenticator: Authenticator) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["webhooks"])
+def webhook_routes(service: WebhookService, authenticator: Authenticator) -> StrictRouter:
+    router = StrictRouter(prefix="/api/v1", tags=["webhooks"])
     reader, owner = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WEBHOOKS))
 
     @router.post("/webhook-endpoints", status_code=201, responses={201: {"model": CreatedEndpointBody}})

@@ -1,5 +1,6 @@
 """The bodies of webhook endpoint requests and answers."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from gateway_common.events.model import EventType
 from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus
 
 _URL_CHARACTERS_MOST = 2_000
+_PORT = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+# For the OpenAPI document. Numeric IPv6 addresses, which no pattern of a readable length fits, are taken too.
+_URL = rf"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9._\-]+{_PORT}([/?][!\"$-~]*)?$"
 
 
 def _check_url(value: str) -> str:
@@ -24,11 +28,15 @@ def _check_url(value: str) -> str:
         raise ValueError("must be an http:// or https:// address in ASCII")
     if " " in value or parts.username is not None or parts.fragment:
         raise ValueError("must hold no space, no user name and no #fragment")
+    if re.fullmatch(_URL, value) is None and ":" not in (parts.hostname or ""):
+        raise ValueError("must be an http:// or https:// address in ASCII")
     return value
 
 
 class CreateEndpoint(RequestBody):
-    url: Annotated[str, Field(max_length=_URL_CHARACTERS_MOST), AfterValidator(_check_url)]
+    url: Annotated[
+        str, Field(max_length=_URL_CHARACTERS_MOST, json_schema_extra={"pattern": _URL}), AfterValidator(_check_url)
+    ]
     event_types: Annotated[list[EventType], Field(max_length=len(EventType))] = Field(default_factory=list)
     """Empty means every type, also types to come."""
     description: Text | None = None

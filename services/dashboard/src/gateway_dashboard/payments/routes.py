@@ -1,4 +1,4 @@
-"""The pages of payments: the list, and one payment with its refunds."""
+"""The pages of payments: the list, and one payment with its timeline and refunds."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse
 from gateway_dashboard.api import Api
 from gateway_dashboard.login import SignedIn
 from gateway_dashboard.pages import render
-from gateway_dashboard.payments.views import STATUSES, payment_view, refund_view
+from gateway_dashboard.payments.views import STATUSES, payment_view, refund_view, timeline_view
 
 Status = Literal["pending", "processing", "success", "failed", "cancelled", "expired"]
 
@@ -34,12 +34,17 @@ def payment_routes(api: Api) -> APIRouter:
 
     @router.get("/payments/{payment_id}")
     async def payment(login: SignedIn, payment_id: str) -> HTMLResponse:
-        found, refunds = await asyncio.gather(api.get_payment(login, payment_id), api.list_refunds(login, payment_id))
+        found, refunds, timeline = await asyncio.gather(
+            api.get_payment(login, payment_id),
+            api.list_refunds(login, payment_id),
+            api.get_timeline(login, payment_id),
+        )
         return render(
             "payment.html",
             login=login,
             payment=payment_view(found),
             refunds=[refund_view(refund) for refund in refunds.items],
+            timeline=timeline_view(timeline),
         )
 
     return router

@@ -8,7 +8,13 @@ from gateway_common.money import format_amount
 from gateway_dashboard.moments import Moment, parse_moment
 
 STATUSES: Final = ("pending", "processing", "success", "failed", "cancelled", "expired")
-_METHODS: Final = {"upi": "UPI"}
+_KINDS: Final = {
+    "event": "Event",
+    "provider_answer": "Provider",
+    "ledger_entry": "Ledger",
+    "webhook_attempt": "Webhook",
+}
+_METHODS: Final = {"upi": "UPI", "card": "Card", "netbanking": "Net banking", "wallet": "Wallet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,26 @@ class RefundView:
     created: Moment
 
 
+@dataclass(frozen=True, slots=True)
+class HappeningView:
+    """One entry of the timeline in words."""
+
+    kind: str
+    summary: str
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineView:
+    """What happened to a payment, the latest last, and what happens next."""
+
+    happenings: list[HappeningView]
+    has_more: bool
+    next: str
+    next_at: Moment | None
+    waiting: list[str]
+
+
 def payment_view(payment: Mapping[str, Any]) -> PaymentView:
     refunded = payment["amount_refunded"]
     return PaymentView(
@@ -49,7 +75,7 @@ def payment_view(payment: Mapping[str, Any]) -> PaymentView:
         status=payment["status"],
         amount=format_amount(payment["amount"], payment["currency"]),
         method=_METHODS.get(payment["method"], payment["method"]),
-        payer=payment["vpa"],
+        payer=_payer(payment),
         order_id=payment["order_id"],
         description=payment["description"],
         capture=_capture_words(payment),
@@ -70,6 +96,31 @@ def refund_view(refund: Mapping[str, Any]) -> RefundView:
         error=_error_words(refund["error"]),
         created=parse_moment(refund["created_at"]),
     )
+
+
+def timeline_view(timeline: Mapping[str, Any]) -> TimelineView:
+    step = timeline["next"]
+    return TimelineView(
+        happenings=[
+            HappeningView(kind=_KINDS[entry["kind"]], summary=entry["summary"], at=parse_moment(entry["at"]))
+            for entry in timeline["entries"]
+        ],
+        has_more=timeline["has_more"],
+        next=step["what"],
+        next_at=None if step["at"] is None else parse_moment(step["at"]),
+        waiting=[
+            f"{delivery['event_type']} to {delivery['endpoint_id']}, tried {delivery['attempts']} times"
+            for delivery in timeline["webhooks_waiting"]
+        ],
+    )
+
+
+def _payer(payment: Mapping[str, Any]) -> str | None:
+    """Who or what pays: a UPI address, a card by its last digits, a bank or a wallet."""
+    if card := payment["card"]:
+        return f"{card['brand']} •••• {card['last4']}"
+    payer: str | None = payment["vpa"] or payment["bank"] or payment["wallet"]
+    return payer
 
 
 def _capture_words(payment: Mapping[str, Any]) -> str:

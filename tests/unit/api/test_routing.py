@@ -1,0 +1,52 @@
+"""Query parameters: known ones once, and a sentence for any other."""
+
+import pytest
+
+from gateway_api.routing import check_query
+from gateway_common.errors import UnprocessableError
+
+KNOWN = ("limit", "order_id")
+
+
+def refusal(query: bytes, known: tuple[str, ...] = KNOWN) -> UnprocessableError:
+    with pytest.raises(UnprocessableError) as caught:
+        check_query(query, known)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "query", [b"", b"&&&", b"limit=5", b"limit=5&order_id=", b"%6cimit=5", b"order_id=a%26limit=b"]
+)
+def test_known_parameters_pass_once_each(query: bytes) -> None:
+    check_query(query, KNOWN)
+
+
+def test_a_misspelt_parameter_is_named_with_those_there_are() -> None:
+    error = refusal(b"limit=5&limt=5")
+
+    assert error.message == "limt: is no query parameter of this request. Send only: limit, order_id."
+    assert error.param == "limt"
+
+
+def test_a_route_without_parameters_says_so() -> None:
+    assert refusal(b"limit=5", ()).message == "limit: is no query parameter of this request. Send none."
+
+
+@pytest.mark.parametrize("query", [b"4111111111111111=x", b"%00=x", b"=x", b"a%0d%0ab=x", b"x" * 500, b"?"])
+def test_a_name_that_may_be_anything_is_not_repeated(query: bytes) -> None:
+    error = refusal(query)
+
+    assert error.message == "A query parameter is unknown. Send only: limit, order_id."
+    assert error.param is None
+
+
+@pytest.mark.parametrize("query", [b"limit=5&limit=5", b"limit=5&order_id=a&%6cimit=6"])
+def test_a_repeated_parameter_is_named(query: bytes) -> None:
+    error = refusal(query)
+
+    assert error.message == "limit: is there twice. Send it once."
+    assert error.param == "limit"
+
+
+def test_a_query_of_very_many_parts_is_not_taken_apart() -> None:
+    assert refusal(b"&a=1" * 10_000).message == "There are too many query parameters."
