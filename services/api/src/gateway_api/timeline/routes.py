@@ -1,7 +1,7 @@
 """The route of a payment's timeline: all that happened, in order, and what happens next."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +17,8 @@ from gateway_common.payments.model import PaymentStatus
 from gateway_common.payments.store import get_payment
 from gateway_common.timeline.model import EntryKind, WaitingFor, timeline_snapshot
 from gateway_common.timeline.store import find_work, list_timeline, list_waiting_deliveries
+
+TIMEOUT_SECONDS: Final = 5.0
 
 
 class TimelineEntryBody(BaseModel):
@@ -60,7 +62,7 @@ def timeline_routes(database: Database, authenticator: Authenticator) -> StrictR
     @router.get("/{payment_id}/timeline", responses={200: {"model": TimelineBody}})
     async def get_payment_timeline(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Events, provider answers, ledger entries and webhook attempts of a payment, and what happens next."""
-        async with database.transaction() as connection:
+        async with database.snapshot(timeout_seconds=TIMEOUT_SECONDS) as connection:
             payment = await get_payment(
                 connection, payment_id, merchant_id=caller.merchant_id, livemode=caller.livemode
             )
