@@ -143,6 +143,35 @@ def test_what_is_wrong_is_told_in_one_sentence(run: Run) -> None:
     assert fail(1, run(*create, DATABASE_URL=NOBODY)).startswith("The database of DATABASE_URL can't be used: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("merchants", "create", "--name", "Shop", "--fee-basis-points", "10001"),
+            "--fee-basis-points must be a whole number from 0 to 10000, not '10001'.",
+        ),
+        (
+            ("keys", "rotate", TEST_KEY, "--overlap-hours", "800"),
+            "--overlap-hours must be a whole number from 0 to 720, not '800'.",
+        ),
+        (
+            ("keys", "create", "--merchant", "mer_test", "--expires-in-days", "0"),
+            "--expires-in-days must be a whole number from 1 to 3650, not '0'.",
+        ),
+        (
+            ("keys", "rotate", TEST_KEY, "--overlap-hours", "-1"),
+            "--overlap-hours must be a whole number from 0 to 720, not '-1'.",
+        ),
+        (
+            ("merchants", "create", "--name", "Shop", "--fee-basis-points", "2.5"),
+            "--fee-basis-points must be a whole number from 0 to 10000, not '2.5'.",
+        ),
+    ],
+)
+def test_a_number_out_of_range_is_told_in_one_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    assert fail(2, run(*arguments)) == sentence
+
+
 def test_a_database_that_was_never_migrated_is_told_in_one_sentence(run: Run, database_url: str) -> None:
     empty = f"{database_url.rpartition('/')[0]}/postgres"
 

@@ -12,6 +12,7 @@ from gateway_cli import keys
 from gateway_cli.database import opened
 from gateway_cli.environment import keyring, required
 from gateway_cli.failure import UsageFailure
+from gateway_cli.options import AsJson, whole_number
 from gateway_common.clock import format_time, system_clock
 from gateway_common.db.database import Database
 from gateway_common.merchants.model import (
@@ -31,7 +32,6 @@ _SHOWN_ONCE: Final = "The secret is shown only now: the gateway keeps no more th
 merchant_commands = typer.Typer(no_args_is_help=True, help="Merchants: make and list them.")
 key_commands = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate and revoke them.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, key_test_… or key_live_….")]
 MerchantId = Annotated[str, typer.Option("--merchant", help="The merchant's id, mer_….")]
 Result = TypeVar("Result")
@@ -41,7 +41,8 @@ Result = TypeVar("Result")
 def create_merchant(
     name: Annotated[str, typer.Option(help="As its customers see it.")],
     fee_basis_points: Annotated[
-        int, typer.Option(min=0, max=10_000, help="What the gateway keeps of each capture: 250 is 2.5 %.")
+        int,
+        whole_number("--fee-basis-points", 0, 10_000, "What the gateway keeps of each capture: 250 is 2.5 %."),
     ] = 0,
     *,
     as_json: AsJson = False,
@@ -73,7 +74,7 @@ def create_key(
     name: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
     scopes: Annotated[str, typer.Option(help="What it may do, separated by commas.")] = ",".join(Scope),
     expires_in_days: Annotated[
-        int | None, typer.Option(min=1, max=LIFETIME_MOST.days, help="Forever if unset.")
+        int | None, whole_number("--expires-in-days", 1, LIFETIME_MOST.days, "Forever if unset.")
     ] = None,
     *,
     live: Annotated[bool, typer.Option("--live", help="A key for real money; otherwise for test mode.")] = False,
@@ -116,7 +117,8 @@ def list_keys(merchant: MerchantId, *, as_json: AsJson = False) -> None:
 def rotate_key(
     key_id: KeyId,
     overlap_hours: Annotated[
-        int, typer.Option(min=0, max=_OVERLAP_HOURS_MOST, help="How long the old secret works on; 0 ends it at once.")
+        int,
+        whole_number("--overlap-hours", 0, _OVERLAP_HOURS_MOST, "How long the old secret works on; 0 ends it at once."),
     ] = 24,
     *,
     as_json: AsJson = False,

@@ -14,6 +14,7 @@ from gateway_cli.doctor.examination import print_examination
 from gateway_cli.environment import keyring, required
 from gateway_cli.failure import Failure, UsageFailure
 from gateway_cli.key_commands import key_commands, merchant_commands
+from gateway_cli.options import AsJson
 from gateway_cli.reseal import print_resealing
 
 commands = typer.Typer(
@@ -51,7 +52,7 @@ def seed() -> None:
 
 
 @commands.command()
-def reseal(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False) -> None:
+def reseal(*, as_json: AsJson = False) -> None:
     """Seal all that is stored with the first key of GATEWAY_MASTER_KEY, so that the others may be dropped."""
     asyncio.run(print_resealing(required("DATABASE_URL"), keyring(), as_json=as_json))
 
@@ -60,7 +61,7 @@ def reseal(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, 
 def audit(
     *,
     since: Annotated[str, typer.Option(metavar="PERIOD", help="Only what was made in it, like 24h or 7d.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for a program to read.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask the database of DATABASE_URL whether every invariant of money, events and leases holds; 1 if one does not."""
     period = parse_period(since) if since else None
