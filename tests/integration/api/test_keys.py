@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier
 from tests.support.api import KEYS, Api, expect, expect_error, running_api
 
 from gateway_api.auth import CACHED_SECONDS
-from gateway_common.clock import system_clock
+from gateway_common.clock import format_time, system_clock
 from gateway_common.merchants.model import Scope
 from gateway_common.merchants.seed import TEST_KEY, TEST_SECRET
 
@@ -203,6 +203,43 @@ async def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(
         message = expect_error(401, "unauthenticated", await use(api, old))
         assert message == f"This API key expired at 2026-11-24T13:00:00.000Z. {new['id']} replaces it."
         expect(200, await use(api, new))
+
+
+async def test_a_rotation_given_again_shows_the_secret_to_nobody_who_could_not_rotate(api: Api) -> None:
+    rotate = f"{API_KEYS}/{(await create(api, scopes=['read', 'write', 'refunds']))['id']}/rotate"
+    key = {"Idempotency-Key": "rotate-2026-11"}
+    first = await api.client.post(rotate, headers=key)
+    lesser = await create(api, scopes=["write"])
+
+    async with api.browser(**headers_of(lesser), **key) as thief:
+        expect_error(403, "forbidden", await thief.post(rotate))
+
+    assert (await api.client.post(rotate, headers=key)).json() == expect(201, first)
+
+
+async def test_a_key_that_rotated_itself_hears_its_successors_secret_again(api: Api) -> None:
+    own = await create(api, scopes=["read", "write"])
+    async with api.browser(**headers_of(own), **{"Idempotency-Key": "rotate-myself"}) as owner:
+        first = expect(201, await owner.post(f"{API_KEYS}/{own['id']}/rotate"))
+        await rest()
+
+        assert expect(201, await owner.post(f"{API_KEYS}/{own['id']}/rotate")) == first
+
+
+async def test_neither_an_ending_nor_a_rotated_key_makes_one_that_outlives_it(api: Api) -> None:
+    end = format_time(system_clock() + timedelta(hours=1))
+    ending = await create(api, scopes=["read", "write"], expires_at=end)
+    async with api.browser(**headers_of(ending)) as caller:
+        for later in ({}, {"expires_at": format_time(system_clock() + timedelta(hours=2))}):
+            response = await caller.post(API_KEYS, json={"scopes": ["read"]} | later)
+            assert end in expect_error(422, "validation_failed", response)
+        expect(201, await caller.post(API_KEYS, json={"scopes": ["read"], "expires_at": end}))
+
+    rotated = await create(api, scopes=["read", "write"])
+    successor = expect(201, await api.client.post(f"{API_KEYS}/{rotated['id']}/rotate"))["id"]
+    async with api.browser(**headers_of(rotated)) as caller:
+        for path, body in ((API_KEYS, {"scopes": ["read"]}), (f"{API_KEYS}/{ending['id']}/rotate", {})):
+            assert successor in expect_error(403, "forbidden", await caller.post(path, json=body))
 
 
 async def test_without_overlap_the_old_secret_ends_within_a_second(api: Api) -> None:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from fastapi import Request
@@ -36,6 +37,8 @@ class Caller:
     key_id: str
     scopes: frozenset[Scope]
     fee_basis_points: int
+    expires_at: datetime | None = None
+    replaced_by: str | None = None
 
 
 class Authenticator:
@@ -118,6 +121,8 @@ class Authenticator:
             key_id=key.id,
             scopes=key.scopes,
             fee_basis_points=key.merchant_fee_basis_points,
+            expires_at=key.expires_at,
+            replaced_by=key.replaced_by,
         )
 
     async def _find(self, key_id: str) -> ApiKey | None:

@@ -9,9 +9,9 @@ from gateway_api.answers import Answer
 from gateway_api.auth import Caller
 from gateway_api.fields import RequestBody
 from gateway_common.clock import Clock
-from gateway_common.crypto import Keyring
+from gateway_common.crypto import Keyring, SealBrokenError
 from gateway_common.db.database import Connection, Database
-from gateway_common.errors import IdempotencyKeyReuseError
+from gateway_common.errors import ConflictError, IdempotencyKeyReuseError
 from gateway_common.idempotency.model import (
     IdempotencyScope,
     KeyUse,
@@ -117,8 +117,15 @@ class Idempotency:
             )
 
     def _replay(self, attempt: Attempt, stored: StoredAnswer) -> Answer:
-        if not self._keyring.verify_fingerprint(attempt.content, stored.fingerprint):
+        # A fingerprint by a master key that was dropped too early proves nothing: the merchant who repeats a request
+        # must not be sent away with a new key, and pay twice.
+        is_known = self._keyring.knows(stored.fingerprint)
+        if is_known and not self._keyring.verify_fingerprint(attempt.content, stored.fingerprint):
             raise IdempotencyKeyReuseError("This Idempotency-Key was used before, with another request.")
         if stored.sealed:
-            stored = replace(stored, body=self._keyring.unseal(stored.body, context=seal_context(attempt.scope)))
+            try:
+                body = self._keyring.unseal(stored.body, context=seal_context(attempt.scope))
+            except SealBrokenError as error:
+                raise ConflictError("This was done before; what was answered can't be read any more.") from error
+            stored = replace(stored, body=body)
         return Answer(stored.status, stored.body, replayed=True)

@@ -132,6 +132,21 @@ def check_reach(scopes: AbstractSet[Scope], held: AbstractSet[Scope]) -> None:
         )
 
 
+def check_lifetime(expires_at: datetime | None, caller_expires_at: datetime | None) -> None:
+    """UnprocessableError for a key that would outlive the one that makes it: else no end would contain a leaked key."""
+    if caller_expires_at is not None and (expires_at is None or expires_at > caller_expires_at):
+        raise UnprocessableError(
+            f"expires_at: must not be later than the end of the calling key, {format_time(caller_expires_at)}.",
+            param="expires_at",
+        )
+
+
+def check_not_replaced(replaced_by: str | None) -> None:
+    """ForbiddenError for a caller whose key was rotated: it may still be used for a while, but not to make keys."""
+    if replaced_by is not None:
+        raise ForbiddenError(f"This API key was rotated: use its successor, {replaced_by}, to make or change keys.")
+
+
 def check_expiry(expires_at: datetime | None, now: datetime) -> None:
     """UnprocessableError for an end that has passed or is too far away."""
     if expires_at is not None and not now < expires_at <= now + LIFETIME_MOST:

@@ -13,6 +13,8 @@ from gateway_common.merchants.model import (
     ApiKey,
     api_key_snapshot,
     check_expiry,
+    check_lifetime,
+    check_not_replaced,
     check_reach,
     decide_revocation,
     decide_rotation,
@@ -45,6 +47,8 @@ class KeyService:
         check_reach(scopes, caller.scopes)
 
         async def act(connection: Connection) -> Answer:
+            check_not_replaced(caller.replaced_by)
+            check_lifetime(wanted.expires_at, caller.expires_at)
             now = self._clock()
             check_expiry(wanted.expires_at, now)
             secret = new_secret(livemode=caller.livemode)
@@ -64,9 +68,14 @@ class KeyService:
 
     async def rotate(self, caller: Caller, key_id: str, overlap: timedelta, attempt: Attempt | None) -> Answer:
         """Store the key's successor, whose secret only this answer shows; the key works on for the overlap."""
+        async with self._database.statement() as connection:
+            # Also before an answer is given again: it holds the secret.
+            await self._get_within_reach(connection, caller, key_id)
 
         async def act(connection: Connection) -> Answer:
-            key = await self._get_within_reach(connection, caller, key_id)
+            key = await self._get_within_reach(connection, caller, key_id, lock=True)
+            if key_id != caller.key_id:
+                check_not_replaced(caller.replaced_by)
             now, secret = self._clock(), new_secret(livemode=key.livemode)
             successor_id = new_key_id(now, livemode=key.livemode)
             retired, successor = decide_rotation(
@@ -81,7 +90,7 @@ class KeyService:
         """End a key, also the caller's own. Processes that know it honour it for a second more, see auth.py."""
 
         async def act(connection: Connection) -> Answer:
-            key = decide_revocation(await self._get_within_reach(connection, caller, key_id), self._clock())
+            key = decide_revocation(await self._get_within_reach(connection, caller, key_id, lock=True), self._clock())
             await save_api_key(connection, key)
             return answer(200, api_key_snapshot(key))
 
@@ -101,8 +110,10 @@ class KeyService:
                 starting_after=starting_after,
             )
 
-    async def _get_within_reach(self, connection: Connection, caller: Caller, key_id: str) -> ApiKey:
-        """The key, locked; NotFoundError, or ForbiddenError if it may more than the caller."""
-        key = await get_api_key(connection, key_id, merchant_id=caller.merchant_id, livemode=caller.livemode, lock=True)
+    async def _get_within_reach(
+        self, connection: Connection, caller: Caller, key_id: str, *, lock: bool = False
+    ) -> ApiKey:
+        """The key; NotFoundError, or ForbiddenError if it may more than the caller."""
+        key = await get_api_key(connection, key_id, merchant_id=caller.merchant_id, livemode=caller.livemode, lock=lock)
         check_reach(key.scopes, caller.scopes)
         return key
