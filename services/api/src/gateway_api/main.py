@@ -21,7 +21,7 @@ from gateway_api.key_uses import KeyUses
 from gateway_api.keys.routes import key_routes
 from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
-from gateway_api.limits import RateLimiter, TokenBuckets
+from gateway_api.limits import RateLimiter
 from gateway_api.middleware import CheckoutCors, RequestContext
 from gateway_api.openapi import ERRORS, TAGS, DescribedApp
 from gateway_api.orders.routes import order_routes
@@ -33,6 +33,7 @@ from gateway_api.refunds.service import RefundService
 from gateway_api.routing import StrictRouter
 from gateway_api.settings import ApiSettings
 from gateway_api.timeline.routes import timeline_routes
+from gateway_api.token_buckets import TokenBuckets
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.clock import Clock, system_clock
