@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from gateway_api.echo import holds_long_number, is_name
 from gateway_api.fields import PATTERNS
-from gateway_api.json_body import holds_long_number, is_name
 from gateway_common.errors import (
     GatewayError,
     InvalidRequestError,

@@ -13,7 +13,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway_api.json_body import JsonRequest, is_name
+from gateway_api.echo import is_name
+from gateway_api.json_body import JsonRequest
 from gateway_common.errors import UnprocessableError
 
 PARAMETERS_MAX: Final = 100
