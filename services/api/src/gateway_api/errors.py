@@ -84,8 +84,9 @@ def _may_be_repeated(request: Request, status: int) -> bool:
 
     What was refused for its rate was never begun.
     """
-    is_begun = status != HTTPStatus.TOO_MANY_REQUESTS
-    return not is_begun or request.method != "POST" or "idempotency-key" in request.headers
+    return (
+        status == HTTPStatus.TOO_MANY_REQUESTS or request.method != "POST" or "idempotency-key" in request.headers
+    )
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:
