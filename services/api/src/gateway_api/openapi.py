@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from gateway_common.errors import GatewayError, error_kinds
+from gateway_common.idempotency.model import KEY_PATTERN
 
 
 class ErrorContent(BaseModel):
@@ -42,7 +43,7 @@ _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same key with the same request gives the first answer again.",
-    "schema": {"type": "string", "minLength": 8, "maxLength": 255, "pattern": "^[!-~]*$"},
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
 }
 TAGS: Final = [
     {"name": "orders", "description": "Say what is to be paid, once, where no browser can change it."},

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import CreatedFrom, CreatedTo, Limit, OrderFilter, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, IdFilter, Limit, PathId, StartingAfter
 from gateway_api.idempotency import attempt_of
 from gateway_api.payments.schemas import CancelPayment, CapturePayment, CreatePayment, PaymentBody, PaymentPage
 from gateway_api.payments.service import PaymentService
@@ -33,7 +33,7 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
         limit: Limit = 10,
         starting_after: StartingAfter = None,
         status: PaymentStatus | None = None,
-        order_id: OrderFilter = None,
+        order_id: IdFilter = None,
         method: PaymentMethod | None = None,
         created_from: CreatedFrom = None,
         created_to: CreatedTo = None,
