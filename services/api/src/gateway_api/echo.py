@@ -1,4 +1,4 @@
-"""What of a request may be said again in an answer. A caller may put a card's number anywhere, so names only if plain."""
+"""What of a request may be said again in an answer: plain names, for anywhere else a card's number may stand."""
 
 import re
 from typing import Final

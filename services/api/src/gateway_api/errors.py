@@ -84,9 +84,7 @@ def _may_be_repeated(request: Request, status: int) -> bool:
 
     What was refused for its rate was never begun.
     """
-    return (
-        status == HTTPStatus.TOO_MANY_REQUESTS or request.method != "POST" or "idempotency-key" in request.headers
-    )
+    return status == HTTPStatus.TOO_MANY_REQUESTS or request.method != "POST" or "idempotency-key" in request.headers
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:

@@ -1,12 +1,12 @@
 """`GET /test/jobs/status`: what the workers have done and have to do. Exists only in test mode; needs no key."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
+from gateway_api.jobs.schemas import JobsStatus
 from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.payments.queue_store import measure_due_payments
@@ -15,22 +15,6 @@ from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.refunds.store import count_by_status as count_refunds
 from gateway_common.webhooks.queue_store import measure_due_deliveries
 from gateway_common.workers.store import count_live_workers
-
-
-class QueueStatus(BaseModel):
-    due: int
-    oldest_due_seconds: float
-    rings_waiting: int | None
-    """None when Redis does not say."""
-
-
-class JobsStatus(BaseModel):
-    pending: int
-    processing: int
-    completed: int
-    failed: int
-    worker_status: Literal["running", "stopped"]
-    queues: dict[str, QueueStatus]
 
 
 def job_routes(database: Database, bells: Mapping[str, DoorbellBroker]) -> StrictRouter:

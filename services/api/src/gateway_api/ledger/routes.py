@@ -1,55 +1,19 @@
 """The routes of balance and ledger. They only read: money moves with payments and refunds."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import IdFilter, Limit, StartingAfter
+from gateway_api.ledger.schemas import BalanceBody, LedgerEntryPage
 from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
-from gateway_common.ledger.model import Account, PostingKind, balance_snapshot, entry_snapshot
+from gateway_common.ledger.model import balance_snapshot, entry_snapshot
 from gateway_common.ledger.store import find_balances, list_entries
 from gateway_common.merchants.model import Scope
-
-
-class CurrencyBalance(BaseModel):
-    currency: str
-    available: int
-    held_for_refunds: int
-    fees: int
-    with_providers: int
-
-
-class BalanceBody(BaseModel):
-    object: Literal["balance"]
-    livemode: bool
-    data: list[CurrencyBalance]
-
-
-class LedgerEntryBody(BaseModel):
-    id: str
-    object: Literal["ledger_entry"]
-    transaction_id: str
-    kind: PostingKind
-    account: Account
-    amount: int
-    currency: str
-    payment_id: str
-    refund_id: str | None
-    livemode: bool
-    created_at: datetime
-
-
-class LedgerEntryPage(BaseModel):
-    object: Literal["list"]
-    data: list[LedgerEntryBody]
-    has_more: bool
-    next_cursor: str | None
 
 
 def ledger_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
