@@ -30,7 +30,7 @@ class ProviderAnswerEntryBody(_Told):
     kind: Literal[EntryKind.PROVIDER_ANSWER]
     provider: str
     operation: Operation
-    outcome: str
+    outcome: Literal["approved", "declined", "pending", "unknown"]
     code: str | None
     message: str | None
     attempt: int
