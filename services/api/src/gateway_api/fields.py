@@ -5,7 +5,7 @@ What a type refuses stands in its JSON schema too, so that the OpenAPI document 
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
 from pydantic import (
@@ -28,7 +28,6 @@ _VPA: Final = r"^[A-Za-z0-9.\-_]{2,256}@[A-Za-z][A-Za-z0-9.\-]{1,63}$"
 _METHOD_NAME: Final = r"^[a-z0-9_]{2,32}$"
 CARD_NUMBER: Final = r"^[0-9]{12,19}$"  # ISO/IEC 7812.
 CARD_CVC: Final = r"^[0-9]{3,4}$"
-_CURSOR: Final = r"^[a-z]+_[0-9a-z_]{1,40}$"
 _TEXT: Final = r"^[^\x00]*$"
 # A receiver's JSON.parse moves integer-like keys to the front, and the signature would not fit what it prints.
 _METADATA_KEY: Final = r"^([0-9]*[^0-9\x00][^\x00]*|0[0-9]+)$"
@@ -41,12 +40,18 @@ PATTERNS: Final = {
     KEY_PATTERN: KEY_RULE,
     CARD_NUMBER: "must be 12 to 19 digits, without spaces",
     CARD_CVC: "must be 3 or 4 digits",
-    _CURSOR: "must be the next_cursor of the page before",
     _TEXT: "must not hold a NUL character",
     _METADATA_KEY: "must not be a whole number, nor hold a NUL character",
     _MOMENT: "must be a time with its zone, such as 2026-01-31T18:30:00Z",
 }
 """What a pattern asks for, in words: a caller is never shown a regular expression."""
+
+
+def starting_after(*prefixes: str) -> Any:
+    """A place in a list: an id that begins as its ids do. By another noun's id there is no page to go on from."""
+    pattern = f"^({'|'.join(prefixes)})[0-9a-z_]{{1,40}}$"
+    PATTERNS[pattern] = "must be the next_cursor of the page before"
+    return Query(pattern=pattern)
 
 
 def _check_currency(value: str) -> str:
@@ -97,7 +102,6 @@ MethodName = Annotated[str, StringConstraints(pattern=_METHOD_NAME)]
 Vpa = Annotated[str, StringConstraints(pattern=_VPA)]
 
 Limit = Annotated[int, Query(ge=1, le=100), BeforeValidator(_parse_digits)]
-StartingAfter = Annotated[str | None, Query(pattern=_CURSOR)]
 IdFilter = Annotated[str | None, Query(pattern=_REFERENCE)]
 Moment = Annotated[
     datetime,

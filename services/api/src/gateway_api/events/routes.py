@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.events.schemas import EventBody, EventPage
-from gateway_api.fields import Limit, PathId, StartingAfter
+from gateway_api.events.schemas import AfterEvent, EventBody, EventPage
+from gateway_api.fields import Limit, PathId
 from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.errors import UnprocessableError
@@ -27,7 +27,7 @@ def event_routes(database: Database, authenticator: Authenticator) -> StrictRout
     async def list_events(
         caller: Annotated[Caller, reader],
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterEvent = None,
         after_sequence: AfterSequence = None,
     ) -> Response:
         """List events, the newest first; or with `after_sequence` those behind that number, in order, without a gap.

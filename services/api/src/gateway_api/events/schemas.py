@@ -1,10 +1,14 @@
 """The bodies of event answers."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel
 
+from gateway_api.fields import starting_after
 from gateway_common.events.model import EventType
+from gateway_common.ids import EVENT
+
+AfterEvent = Annotated[str | None, starting_after(EVENT)]
 
 
 class EventBody(BaseModel):

@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import Limit, PathId, StartingAfter
+from gateway_api.fields import Limit, PathId
 from gateway_api.idempotency import attempt_of
-from gateway_api.keys.schemas import CreatedKeyBody, CreateKey, KeyBody, KeyPage, RevokeKey, RotateKey
+from gateway_api.keys.schemas import AfterKey, CreatedKeyBody, CreateKey, KeyBody, KeyPage, RevokeKey, RotateKey
 from gateway_api.keys.service import KeyService
 from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope, api_key_snapshot
@@ -27,7 +27,7 @@ def key_routes(service: KeyService, authenticator: Authenticator) -> StrictRoute
 
     @router.get("", responses={200: {"model": KeyPage}})
     async def list_keys(
-        caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: StartingAfter = None
+        caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterKey = None
     ) -> Response:
         """List keys, newest first."""
         found = await service.list(caller, limit=limit + 1, starting_after=starting_after)

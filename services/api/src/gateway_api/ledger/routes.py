@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import IdFilter, Limit, StartingAfter
-from gateway_api.ledger.schemas import BalanceBody, LedgerEntryPage
+from gateway_api.fields import IdFilter, Limit
+from gateway_api.ledger.schemas import AfterLedgerEntry, BalanceBody, LedgerEntryPage
 from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.ledger.model import balance_snapshot, entry_snapshot
@@ -31,7 +31,7 @@ def ledger_routes(database: Database, authenticator: Authenticator) -> StrictRou
     async def list_ledger_entries(
         caller: Annotated[Caller, reader],
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterLedgerEntry = None,
         payment_id: IdFilter = None,
     ) -> Response:
         """List ledger entries, newest first, those of one payment if asked. An amount is what its account gained."""

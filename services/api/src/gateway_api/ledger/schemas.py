@@ -1,11 +1,15 @@
 """The bodies of balance and ledger answers."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel
 
+from gateway_api.fields import starting_after
+from gateway_common.ids import LEDGER_ENTRY
 from gateway_common.ledger.model import Account, PostingKind
+
+AfterLedgerEntry = Annotated[str | None, starting_after(LEDGER_ENTRY)]
 
 
 class CurrencyBalance(BaseModel):

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId
 from gateway_api.idempotency import attempt_of
-from gateway_api.orders.schemas import CreateOrder, OrderBody, OrderPage
+from gateway_api.orders.schemas import AfterOrder, CreateOrder, OrderBody, OrderPage
 from gateway_api.orders.service import OrderService
 from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
@@ -30,7 +30,7 @@ def order_routes(service: OrderService, authenticator: Authenticator) -> StrictR
         caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterOrder = None,
         created_from: CreatedFrom = None,
         created_to: CreatedTo = None,
     ) -> Response:

@@ -7,9 +7,16 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import CreatedFrom, CreatedTo, IdFilter, Limit, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, IdFilter, Limit, PathId
 from gateway_api.idempotency import attempt_of
-from gateway_api.payments.schemas import CancelPayment, CapturePayment, CreatePayment, PaymentBody, PaymentPage
+from gateway_api.payments.schemas import (
+    AfterPayment,
+    CancelPayment,
+    CapturePayment,
+    CreatePayment,
+    PaymentBody,
+    PaymentPage,
+)
 from gateway_api.payments.service import PaymentService
 from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
@@ -31,7 +38,7 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
         caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterPayment = None,
         status: PaymentStatus | None = None,
         order_id: IdFilter = None,
         method: PaymentMethod | None = None,

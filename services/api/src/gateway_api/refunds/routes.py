@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId
 from gateway_api.idempotency import attempt_of
-from gateway_api.refunds.schemas import CreateRefund, RefundBody, RefundPage
+from gateway_api.refunds.schemas import AfterRefund, CreateRefund, RefundBody, RefundPage
 from gateway_api.refunds.service import RefundService
 from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
@@ -31,7 +31,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
 
     @router.get("/payments/{payment_id}/refunds", responses={200: {"model": RefundPage}})
     async def list_payment_refunds(
-        payment_id: PathId, caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: StartingAfter = None
+        payment_id: PathId, caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterRefund = None
     ) -> Response:
         """List a payment's refunds, newest first."""
         found = await service.list(caller, limit=limit + 1, starting_after=starting_after, payment_id=payment_id)
@@ -42,7 +42,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
         caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterRefund = None,
         status: RefundStatus | None = None,
         created_from: CreatedFrom = None,
         created_to: CreatedTo = None,

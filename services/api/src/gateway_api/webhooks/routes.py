@@ -7,10 +7,18 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import Limit, PathId, StartingAfter
+from gateway_api.fields import Limit, PathId
 from gateway_api.idempotency import attempt_of
 from gateway_api.routing import StrictRouter
-from gateway_api.webhooks.schemas import CreatedEndpointBody, CreateEndpoint, DeliveryPage, EndpointBody, EndpointPage
+from gateway_api.webhooks.schemas import (
+    AfterDelivery,
+    AfterEndpoint,
+    CreatedEndpointBody,
+    CreateEndpoint,
+    DeliveryPage,
+    EndpointBody,
+    EndpointPage,
+)
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.merchants.model import Scope
 from gateway_common.webhooks.model import delivery_snapshot, endpoint_snapshot
@@ -28,7 +36,7 @@ def webhook_routes(service: WebhookService, authenticator: Authenticator) -> Str
 
     @router.get("/webhook-endpoints", responses={200: {"model": EndpointPage}})
     async def list_endpoints(
-        caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: StartingAfter = None
+        caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterEndpoint = None
     ) -> Response:
         """List endpoints, newest first."""
         found = await service.list_endpoints(caller, limit=limit + 1, starting_after=starting_after)
@@ -46,7 +54,7 @@ def webhook_routes(service: WebhookService, authenticator: Authenticator) -> Str
 
     @router.get("/webhook-deliveries", responses={200: {"model": DeliveryPage}})
     async def list_deliveries(
-        caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: StartingAfter = None
+        caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterDelivery = None
     ) -> Response:
         """List deliveries, newest first."""
         found = await service.list_deliveries(caller, limit=limit + 1, starting_after=starting_after)
