@@ -269,4 +269,4 @@ async def test_the_walk_would_see_a_leak(api: Api, owned: dict[str, str]) -> Non
 
 def test_a_parameter_nobody_filled_is_named() -> None:
     with pytest.raises(AssertionError, match="takes a dispute_id, and this test knows none"):
-        Route("GET", "/api/v1/disputes/{dispute_id}", [{"ApiKey": []}], ()).filled({})
+        Route("GET", "/api/v1/disputes/{dispute_id}", [{"ApiKey": []}], {}).filled({})
