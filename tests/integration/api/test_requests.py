@@ -203,7 +203,7 @@ async def test_an_unknown_path_and_a_wrong_method_are_told(api: Api) -> None:
     assert expect_error(404, "not_found", unknown) == "There is nothing at GET /api/v1/nothing."
     # What may be a card number is not said again.
     assert expect_error(404, "not_found", misplaced) == "There is nothing at this path."
-    assert expect_error(405, "method_not_allowed", wrong) == "PUT is not possible here."
+    assert expect_error(405, "method_not_allowed", wrong) == "PUT is not possible here. Allowed: GET, POST."
     assert wrong.headers["allow"] == "GET, POST"
 
 

@@ -35,8 +35,8 @@ _TIME: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _MOMENT: Final = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}:[0-5][0-9](\.[0-9]{{1,9}})?(Z|[+\-]{_TIME})$"
 PATTERNS: Final = {
     _REFERENCE: "must be 1 to 64 visible ASCII characters, without spaces",
-    _VPA: "must be a UPI address such as name@bank",
-    _METHOD_NAME: "must be 2 to 32 of a to z, 0 to 9 and _",
+    _VPA: "must be a UPI address such as name@bank, with 2 characters or more before the @",
+    _METHOD_NAME: "must be 2 to 32 lower-case letters, digits or _, such as hdfc",
     KEY_PATTERN: KEY_RULE,
     CARD_NUMBER: "must be 12 to 19 digits, without spaces",
     CARD_CVC: "must be 3 or 4 digits",
