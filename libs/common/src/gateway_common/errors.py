@@ -35,7 +35,7 @@ class GatewayError(Exception):
 class InvalidRequestError(GatewayError):
     code = "invalid_request"
     status = 400
-    meaning = "The request can't be read: its body is not JSON as it has to be, or a header is malformed."
+    meaning = "The request can't be read: its body is not JSON as it has to be, or a header is malformed or repeated."
 
 
 class UnauthenticatedError(GatewayError):
@@ -101,7 +101,7 @@ class PayloadTooLargeError(GatewayError):
 class UnsupportedMediaTypeError(GatewayError):
     code = "unsupported_media_type"
     status = 415
-    meaning = "The body is not declared as JSON by the header Content-Type."
+    meaning = "The body is not declared as JSON by the header Content-Type, or it is compressed."
 
 
 class UnprocessableError(GatewayError):
