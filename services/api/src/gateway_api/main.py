@@ -23,7 +23,7 @@ from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
 from gateway_api.limits import RateLimiter
 from gateway_api.middleware import CheckoutCors, RequestContext
-from gateway_api.openapi import ERRORS, TAGS, DescribedApp
+from gateway_api.openapi import ERRORS, TAGS, DescribedApp, operation_id
 from gateway_api.orders.routes import order_routes
 from gateway_api.orders.service import OrderService
 from gateway_api.payments.routes import payment_routes
@@ -59,6 +59,7 @@ def create_app(routers: Sequence[StrictRouter], health: Health, settings: ApiSet
         redirect_slashes=False,
         responses=ERRORS,
         openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
     )
     app.add_middleware(CheckoutCors)
     app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)

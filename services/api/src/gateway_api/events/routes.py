@@ -23,7 +23,7 @@ def event_routes(database: Database, authenticator: Authenticator) -> StrictRout
     router = StrictRouter(prefix="/api/v1/events", tags=["events"])
     reader = Depends(authenticator.may(Scope.READ))
 
-    @router.get("", responses={200: {"model": EventPage}})
+    @router.get("", summary="List events", responses={200: {"model": EventPage}})
     async def list_events(
         caller: Annotated[Caller, reader],
         limit: Limit = 10,
@@ -46,7 +46,7 @@ def event_routes(database: Database, authenticator: Authenticator) -> StrictRout
         cursor = "id" if after_sequence is None else "sequence"
         return respond_page([numbered_event_snapshot(event) for event in found], limit, cursor=cursor)
 
-    @router.get("/{event_id}", responses={200: {"model": EventBody}})
+    @router.get("/{event_id}", summary="Read an event", responses={200: {"model": EventBody}})
     async def get_event(event_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read an event."""
         async with database.statement() as connection:

@@ -20,7 +20,7 @@ def idempotency_routes(idempotency: Idempotency, authenticator: Authenticator) -
     router = StrictRouter(prefix="/api/v1/idempotency", tags=["idempotency"])
     reader = Depends(authenticator.may(Scope.READ))
 
-    @router.get("/{key:path}", responses={200: {"model": KeyUsePage}})
+    @router.get("/{key:path}", summary="Look up an Idempotency-Key", responses={200: {"model": KeyUsePage}})
     async def get_idempotency_key(request: Request, key: PathKey, caller: Annotated[Caller, reader]) -> Response:
         """What was answered under an Idempotency-Key: one entry for each route it was used on.
 

@@ -20,7 +20,7 @@ from gateway_common.workers.store import count_live_workers
 def job_routes(database: Database, bells: Mapping[str, DoorbellBroker]) -> StrictRouter:
     router = StrictRouter(prefix="/api/v1/test", tags=["test"])
 
-    @router.get("/jobs/status", responses={200: {"model": JobsStatus}})
+    @router.get("/jobs/status", summary="Read what the workers do", responses={200: {"model": JobsStatus}})
     async def get_jobs_status() -> Response:
         """Payments and refunds by where they are, the processor, and the queues as PostgreSQL and Redis see them."""
         async with database.statement() as connection:

@@ -20,14 +20,14 @@ def ledger_routes(database: Database, authenticator: Authenticator) -> StrictRou
     router = StrictRouter(prefix="/api/v1", tags=["ledger"])
     reader = Depends(authenticator.may(Scope.READ))
 
-    @router.get("/balance", responses={200: {"model": BalanceBody}})
+    @router.get("/balance", summary="Read the balance", responses={200: {"model": BalanceBody}})
     async def get_balance(caller: Annotated[Caller, reader]) -> Response:
         """What is the merchant's, held for refunds, kept as fees, and still with providers, by currency."""
         async with database.statement() as connection:
             balances = await find_balances(connection, merchant_id=caller.merchant_id, livemode=caller.livemode)
         return respond(answer(200, balance_snapshot(balances, livemode=caller.livemode)))
 
-    @router.get("/ledger/entries", responses={200: {"model": LedgerEntryPage}})
+    @router.get("/ledger/entries", summary="List ledger entries", responses={200: {"model": LedgerEntryPage}})
     async def list_ledger_entries(
         caller: Annotated[Caller, reader],
         limit: Limit = 10,

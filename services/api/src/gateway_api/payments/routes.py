@@ -27,13 +27,13 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
     router = StrictRouter(prefix="/api/v1/payments", tags=["payments"])
     reader, writer = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WRITE))
 
-    @router.post("", status_code=201, responses={201: {"model": PaymentBody}})
+    @router.post("", summary="Create a payment", status_code=201, responses={201: {"model": PaymentBody}})
     async def create_payment(request: Request, body: CreatePayment, caller: Annotated[Caller, writer]) -> Response:
         """Create a payment. It is stored and answered at once as `pending`; a processor carries it further."""
         attempt = attempt_of(request, caller, body)
         return respond(await service.create(caller, body, attempt, request.state.traceparent))
 
-    @router.get("", responses={200: {"model": PaymentPage}})
+    @router.get("", summary="List payments", responses={200: {"model": PaymentPage}})
     async def list_payments(
         caller: Annotated[Caller, reader],
         *,
@@ -58,12 +58,12 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
         )
         return respond_page([payment_snapshot(payment) for payment in found], limit)
 
-    @router.get("/{payment_id}", responses={200: {"model": PaymentBody}})
+    @router.get("/{payment_id}", summary="Read a payment", responses={200: {"model": PaymentBody}})
     async def get_payment(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read a payment."""
         return respond(answer(200, payment_snapshot(await service.get(caller, payment_id))))
 
-    @router.post("/{payment_id}/capture", responses={200: {"model": PaymentBody}})
+    @router.post("/{payment_id}/capture", summary="Capture a payment", responses={200: {"model": PaymentBody}})
     async def capture_payment(
         request: Request, payment_id: PathId, caller: Annotated[Caller, writer], body: CapturePayment | None = None
     ) -> Response:
@@ -72,7 +72,7 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
         attempt = attempt_of(request, caller, wanted)
         return respond(await service.capture(caller, payment_id, wanted.amount, attempt))
 
-    @router.post("/{payment_id}/cancel", responses={200: {"model": PaymentBody}})
+    @router.post("/{payment_id}/cancel", summary="Cancel a payment", responses={200: {"model": PaymentBody}})
     async def cancel_payment(
         request: Request, payment_id: PathId, caller: Annotated[Caller, writer], body: CancelPayment | None = None
     ) -> Response:

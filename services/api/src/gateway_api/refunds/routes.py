@@ -20,7 +20,12 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
     router = StrictRouter(prefix="/api/v1", tags=["refunds"])
     reader, refunder = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.REFUNDS))
 
-    @router.post("/payments/{payment_id}/refunds", status_code=201, responses={201: {"model": RefundBody}})
+    @router.post(
+        "/payments/{payment_id}/refunds",
+        summary="Refund a payment",
+        status_code=201,
+        responses={201: {"model": RefundBody}},
+    )
     async def create_refund(
         request: Request, payment_id: PathId, caller: Annotated[Caller, refunder], body: CreateRefund | None = None
     ) -> Response:
@@ -29,7 +34,9 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
         attempt = attempt_of(request, caller, wanted)
         return respond(await service.create(caller, payment_id, wanted, attempt))
 
-    @router.get("/payments/{payment_id}/refunds", responses={200: {"model": RefundPage}})
+    @router.get(
+        "/payments/{payment_id}/refunds", summary="List a payment's refunds", responses={200: {"model": RefundPage}}
+    )
     async def list_payment_refunds(
         payment_id: PathId, caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterRefund = None
     ) -> Response:
@@ -37,7 +44,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
         found = await service.list(caller, limit=limit + 1, starting_after=starting_after, payment_id=payment_id)
         return respond_page([refund_snapshot(refund) for refund in found], limit)
 
-    @router.get("/refunds", responses={200: {"model": RefundPage}})
+    @router.get("/refunds", summary="List refunds", responses={200: {"model": RefundPage}})
     async def list_refunds(
         caller: Annotated[Caller, reader],
         *,
@@ -58,7 +65,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
         )
         return respond_page([refund_snapshot(refund) for refund in found], limit)
 
-    @router.get("/refunds/{refund_id}", responses={200: {"model": RefundBody}})
+    @router.get("/refunds/{refund_id}", summary="Read a refund", responses={200: {"model": RefundBody}})
     async def get_refund(refund_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read a refund."""
         return respond(answer(200, refund_snapshot(await service.get(caller, refund_id))))

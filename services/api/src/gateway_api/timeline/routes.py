@@ -21,7 +21,7 @@ def timeline_routes(database: Database, authenticator: Authenticator) -> StrictR
     router = StrictRouter(prefix="/api/v1/payments", tags=["payments"])
     reader = Depends(authenticator.may(Scope.READ))
 
-    @router.get("/{payment_id}/timeline", responses={200: {"model": TimelineBody}})
+    @router.get("/{payment_id}/timeline", summary="Read a payment's timeline", responses={200: {"model": TimelineBody}})
     async def get_timeline(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Events, provider answers, ledger entries and webhook attempts of a payment, and what happens next."""
         async with database.transaction() as connection:
