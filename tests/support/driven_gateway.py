@@ -59,10 +59,10 @@ class DrivenGateway:
 
     async def _new_merchant(self, fee_basis_points: int) -> dict[str, str]:
         merchant_id = self._merchant_id
-        keys = await self._api.add_key(f"key_test_{merchant_id}", merchant_id, "a secret of the test")
-        statement = "UPDATE merchants SET fee_basis_points = :fee WHERE id = :id"
+        # Before its key, for afterwards the services may not say what a merchant pays.
+        statement = "INSERT INTO merchants (id, name, created_at, fee_basis_points) VALUES (:id, 'Shop', now(), :fee)"
         await write_rows(self._api.database, statement, fee=fee_basis_points, id=merchant_id)
-        return keys
+        return await self._api.add_key(f"key_test_{merchant_id}", merchant_id, "a secret of the test")
 
     def post(self, request: Request) -> httpx.Response:
         headers = self._keys | ({"Idempotency-Key": request.key} if request.key else {})

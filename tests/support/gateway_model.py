@@ -105,7 +105,8 @@ class GatewayModel:
         payment, amount = self.payments[request.target], request.body.get("amount")
         shown = payment.shown
         if shown["captured"]:
-            return None if amount in {None, shown["amount_captured"]} else STATE_CONFLICT
+            wanted = shown["amount"] if amount is None else amount
+            return None if wanted == shown["amount_captured"] else STATE_CONFLICT
         if shown["status"] != "success" or self._is_over(payment):
             return STATE_CONFLICT
         return INVALID if amount is not None and amount > shown["amount"] else None
@@ -269,6 +270,7 @@ class GatewayModel:
     def _void_declined(self, payment: Record, _: Claim) -> None:
         payment.void = "failed"
         self._change(payment, needs_attention=True)
+        self._tell(payment, f"payment.{payment.shown['status']}")
 
     def _refund_approved(self, payment: Record, claim: Claim) -> None:
         refund = self.refunds[claim.refund_id or ""]

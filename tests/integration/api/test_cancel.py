@@ -192,7 +192,7 @@ async def test_an_authorization_that_is_over_is_not_captured_though_no_processor
         message = expect_error(409, "payment_state_conflict", response)
         assert message == "The payment is success, but its authorization has expired: it can't be captured."
         captured = expect(200, await api.client.post(capture, json={"amount": 30_000}, headers=KEY))
-        again = await later.client.post(capture)
+        again = await later.client.post(capture, json={"amount": 30_000})
 
     assert expect(200, again) == captured, "what was captured in time stays so"
 

@@ -147,7 +147,7 @@ async def test_an_order_takes_one_of_many_payments(api: Api, second_api: Api, co
         [api, second_api], *[("/payments", body, f"payment-{number}") for number, body in enumerate(bodies)]
     )
 
-    refused = {"order_state_conflict", "conflict"}
+    refused = {"order_state_conflict", "order_busy"}
     assert sum(times for code, times in codes(responses).items() if code in refused) == count - 1
     (paying,) = [response.json()["id"] for response in responses if response.status_code == 201]
     shown = expect(200, await api.client.get(f"/api/v1/orders/{order_id}"))

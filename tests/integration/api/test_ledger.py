@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
-from sqlalchemy import text
 from tests.support.api import Api, expect, expect_error
 from tests.support.processing import Process
+from tests.support.records import write_rows
+
+from gateway_common.db.database import Database
 
 PAYMENTS: Final = "/api/v1/payments"
 EMPTY: Final = {"available": 0, "held_for_refunds": 0, "fees": 0, "with_providers": 0}
@@ -102,15 +104,13 @@ async def test_a_refund_that_fails_gives_back_what_it_held(api: Api, process: Pr
 
 
 async def test_a_fee_is_taken_of_what_was_captured_at_the_rate_of_the_time_the_payment_was_made(
-    api: Api, process: Process
+    api: Api, process: Process, owner: Database
 ) -> None:
     shop = await api.add_key("key_test_shop", "mer_shop", "secret-of-the-shop")
-    async with api.database.statement() as connection:
-        await connection.execute(text("UPDATE merchants SET fee_basis_points = 250 WHERE id = 'mer_shop'"))
+    await write_rows(owner, "UPDATE merchants SET fee_basis_points = 250 WHERE id = 'mer_shop'")
     payment = {"amount": 50_000, "currency": "INR", "method": "wallet", "wallet": "paytm"}
     made = expect(201, await api.client.post(PAYMENTS, json=payment, headers=shop))
-    async with api.database.statement() as connection:
-        await connection.execute(text("UPDATE merchants SET fee_basis_points = 0"))
+    await write_rows(owner, "UPDATE merchants SET fee_basis_points = 0")
 
     await process(made["id"])
     path = f"{PAYMENTS}/{made['id']}/capture"

@@ -200,13 +200,23 @@ async def test_no_amount_is_all_of_it_however_it_is_said(api: Api) -> None:
 
 async def test_the_same_capture_again_answers_the_same_payment(api: Api) -> None:
     payment_id = await api.create_authorized()
+    first = expect(200, await api.client.post(f"{PAYMENTS}/{payment_id}/capture"))
+
+    again = expect(200, await api.client.post(f"{PAYMENTS}/{payment_id}/capture", json={"amount": 50_000}))
+    without_amount = expect(200, await api.client.post(f"{PAYMENTS}/{payment_id}/capture"))
+
+    assert first["amount_captured"] == 50_000
+    assert again == without_amount == first
+
+
+async def test_whoever_asks_for_all_after_a_part_is_not_told_yes(api: Api) -> None:
+    payment_id = await api.create_authorized()
     first = expect(200, await api.client.post(f"{PAYMENTS}/{payment_id}/capture", json={"amount": 30_000}))
 
     again = expect(200, await api.client.post(f"{PAYMENTS}/{payment_id}/capture", json={"amount": 30_000}))
-    without_amount = expect(200, await api.client.post(f"{PAYMENTS}/{payment_id}/capture"))
+    expect_error(409, "payment_state_conflict", await api.client.post(f"{PAYMENTS}/{payment_id}/capture"))
 
-    assert first["amount_captured"] == 30_000
-    assert again == without_amount == first
+    assert again == first
 
 
 async def test_another_amount_than_was_captured_is_a_conflict(api: Api) -> None:

@@ -87,12 +87,12 @@ async def test_a_whole_life_is_told_in_order_with_answers_money_and_what_is_next
         "refund.processed",
     ]
     assert sorted(summaries(told, "ledger_entry")) == sorted([
-        "capture: -300.50 INR to provider_clearing",
-        "capture: 300.50 INR to merchant_balance",
-        "refund_hold: -10.00 INR to merchant_balance",
-        "refund_hold: 10.00 INR to refund_hold",
-        "refund: -10.00 INR to refund_hold",
-        "refund: 10.00 INR to provider_clearing",
+        "provider_clearing -300.50 INR (capture)",
+        "merchant_balance 300.50 INR (capture)",
+        "merchant_balance -10.00 INR (refund_hold)",
+        "refund_hold 10.00 INR (refund_hold)",
+        "refund_hold -10.00 INR (refund)",
+        "provider_clearing 10.00 INR (refund)",
     ])  # fmt: skip
     assert told["next"] == {
         "what": "Nothing: the payment is captured. 290.50 INR can be refunded.",

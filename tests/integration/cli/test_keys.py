@@ -115,6 +115,8 @@ def test_a_rotated_key_is_replaced_and_ends_after_the_overlap(run: Run) -> None:
     assert timedelta(hours=1.9) < remaining <= timedelta(hours=2)
     assert (new["name"], new["scopes"]) == (old["name"], old["scopes"])
     assert fail(1, run("keys", "rotate", old["id"])) == (f"This API key was rotated before: {new['id']} replaces it.")
+    told = succeed(run("keys", "rotate", new["id"]))
+    assert re.match(rf"{new['id']} expires [0-9-]+T[0-9:.]+Z; this key replaces it\.\n", told)
 
 
 def test_revoking_may_be_repeated(run: Run) -> None:
@@ -139,6 +141,35 @@ def test_what_is_wrong_is_told_in_one_sentence(run: Run) -> None:
     assert fail(2, run(*create, GATEWAY_MASTER_KEY="")) == "Set GATEWAY_MASTER_KEY first."
     assert fail(2, run("reseal", DATABASE_URL="")) == "Set DATABASE_URL first."
     assert fail(1, run(*create, DATABASE_URL=NOBODY)).startswith("The database of DATABASE_URL can't be used: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("merchants", "create", "--name", "Shop", "--fee-basis-points", "10001"),
+            "--fee-basis-points must be a whole number from 0 to 10000, not '10001'.",
+        ),
+        (
+            ("keys", "rotate", TEST_KEY, "--overlap-hours", "800"),
+            "--overlap-hours must be a whole number from 0 to 720, not '800'.",
+        ),
+        (
+            ("keys", "create", "--merchant", "mer_test", "--expires-in-days", "0"),
+            "--expires-in-days must be a whole number from 1 to 3650, not '0'.",
+        ),
+        (
+            ("keys", "rotate", TEST_KEY, "--overlap-hours", "-1"),
+            "--overlap-hours must be a whole number from 0 to 720, not '-1'.",
+        ),
+        (
+            ("merchants", "create", "--name", "Shop", "--fee-basis-points", "2.5"),
+            "--fee-basis-points must be a whole number from 0 to 10000, not '2.5'.",
+        ),
+    ],
+)
+def test_a_number_out_of_range_is_told_in_one_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    assert fail(2, run(*arguments)) == sentence
 
 
 def test_a_database_that_was_never_migrated_is_told_in_one_sentence(run: Run, database_url: str) -> None:
@@ -219,9 +250,31 @@ async def test_resealing_names_what_no_key_opens_and_goes_on(
     done = run("reseal", GATEWAY_MASTER_KEY=f"{NEWER_KEY},{master_key}")
 
     assert done.returncode == 1
-    assert done.stderr == "gateway: Some values (1) can't be opened: the master key that sealed them is missing.\n"
+    assert done.stderr == (
+        "gateway: Some values can't be opened (webhook_endpoints: 1): the master key that sealed them is not in "
+        "GATEWAY_MASTER_KEY, or they are damaged. Drop no key, add the missing one, and run this again.\n"
+    )
     assert "1  webhook signing secrets sealed anew" in done.stdout
-    assert "Keep the older master keys" in done.stdout
+    assert "1  webhook signing secrets that no key opens" in done.stdout
+
+
+async def test_resealing_with_a_foreign_key_says_once_what_to_do(
+    run: Run, database_url: str, redis_url: str, master_key: str, keyring: Keyring
+) -> None:
+    async with running_api(database_url, redis_url, master_key) as api:
+        await seal_some(api, keyring)
+
+    told = run("reseal", GATEWAY_MASTER_KEY=NEWER_KEY)
+    shown = run("reseal", "--json", GATEWAY_MASTER_KEY=NEWER_KEY)
+
+    assert (told.returncode, shown.returncode) == (1, 1)
+    assert "(webhook_endpoints: 1, payment_cards: 1, idempotency_keys: 2)" in told.stderr
+    assert "run this again" not in told.stdout
+    assert json.loads(shown.stdout)["unreadable"] == {
+        "webhook_endpoints": 1,
+        "payment_cards": 1,
+        "idempotency_keys": 2,
+    }
 
 
 async def test_what_is_already_under_the_only_key_is_left_alone(

@@ -125,6 +125,24 @@ def test_a_database_of_ones_own_that_does_not_answer_is_one_sentence(gateway: St
     assert command.errors.count("\n") == 1
 
 
+def test_an_owners_address_that_does_not_answer_is_named(gateway: Start, database_url: str) -> None:
+    for arguments in ("migrate", "up"):
+        command = gateway(arguments, DATABASE_URL=database_url, MIGRATIONS_DATABASE_URL=NOWHERE)
+        assert command.process.wait(60) == 1
+        assert command.errors.startswith("gateway: The database of MIGRATIONS_DATABASE_URL can't be used: ")
+        assert command.errors.count("\n") == 1
+    command = gateway("migrate", MIGRATIONS_DATABASE_URL="mysql://db")
+    assert command.process.wait(30) == 2
+    assert command.errors == "gateway: MIGRATIONS_DATABASE_URL must be a postgresql:// address.\n"
+
+
+def test_a_master_key_that_is_none_is_one_sentence(gateway: Start, database_url: str) -> None:
+    command = gateway("seed", DATABASE_URL=database_url, GATEWAY_MASTER_KEY="short", TEST_MODE="true")
+
+    assert command.process.wait(30) == 2
+    assert command.errors == "gateway: GATEWAY_MASTER_KEY is not base64.\n"
+
+
 def test_migrate_and_seed_say_what_they_miss(gateway: Start) -> None:
     for arguments in ("migrate", "seed"):
         command = gateway(arguments, TEST_MODE="true")

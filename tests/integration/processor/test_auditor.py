@@ -18,7 +18,7 @@ from gateway_cli.local.ports import find_free_ports
 from gateway_common.audit.model import CHECKS
 from gateway_common.clock import system_clock
 from gateway_common.db.database import Database
-from gateway_common.telemetry import AUDIT_FINDINGS
+from gateway_common.telemetry import AUDIT_COMPLETED, AUDIT_FINDINGS
 from gateway_common.workers.store import renew_worker
 from gateway_processor.auditor import Auditor
 
@@ -39,13 +39,23 @@ def exported(check: str) -> float | None:
     return REGISTRY.get_sample_value("gateway_audit_findings", {"check": check})
 
 
+def completed() -> float | None:
+    return REGISTRY.get_sample_value("gateway_audit_completed_timestamp_seconds", {"window": "1d"})
+
+
+def forget() -> None:
+    """What this process exported for one test is nothing to the next."""
+    AUDIT_FINDINGS.clear()
+    AUDIT_COMPLETED.clear()
+
+
 @pytest.fixture
 async def history(database: Database, owner_url: str) -> AsyncIterator[History]:
     """A history that one processor has not written alone: `wrk_live`, which sorts behind those of the tests."""
     async with database.statement() as connection:
         await renew_worker(connection, "wrk_1", "processor")
     yield write_history(owner_url)
-    AUDIT_FINDINGS.clear()
+    forget()
 
 
 async def test_findings_are_exported_and_logged(database: Database, owner_url: str, history: History) -> None:
@@ -55,8 +65,7 @@ async def test_findings_are_exported_and_logged(database: Database, owner_url: s
 
     assert exported("event_missing") == 1
     assert {exported(check.name) for check in CHECKS if check.name != "event_missing"} == {0}
-    completed = REGISTRY.get_sample_value("gateway_audit_completed_timestamp_seconds")
-    assert completed == pytest.approx(datetime.now(UTC).timestamp(), abs=30)
+    assert completed() == pytest.approx(datetime.now(UTC).timestamp(), abs=30)
     assert logs == [
         {
             "event": "audit.broken",
@@ -83,7 +92,7 @@ async def test_rows_older_than_a_day_are_left_to_the_whole_audit(database: Datab
     await auditor(database, "wrk_live").audit()
 
     assert exported("event_missing") == 0
-    AUDIT_FINDINGS.clear()
+    forget()
 
 
 async def test_only_the_oldest_of_the_live_processors_audits(
@@ -95,6 +104,7 @@ async def test_only_the_oldest_of_the_live_processors_audits(
 
     await auditor(database, "wrk_live").audit()
     assert exported("event_missing") is None
+    assert completed() is None
 
     await auditor(database, "wrk_1").audit()
     assert exported("event_missing") == 1
@@ -110,8 +120,10 @@ async def test_the_next_takes_over_from_one_that_fell_silent_which_then_tells_no
 
     await auditor(database, "wrk_1").audit()
     assert exported("event_missing") is None
+    assert completed() is None
     await auditor(database, "wrk_live").audit()
     assert exported("event_missing") == 1
+    assert completed() is not None
 
 
 async def test_the_process_exports_it(owner_url: str, start_processor: StartProcessor) -> None:

@@ -173,8 +173,9 @@ def test_an_event_tells_of_its_object_as_it_is_after_the_change(operation: Opera
     for event in conclusion.refund_events:
         assert conclusion.refund is not None
         assert told(event, "refund")["status"] == conclusion.refund.status
-    # Giving an authorization back is told when it is decided, not when the provider has done it.
-    assert len(conclusion.events) + len(conclusion.refund_events) == (operation is not Operation.VOID)
+    # Giving an authorization back is told when it is decided, not when the provider has done it; only its refusal is.
+    is_told = (operation, outcome) != (Operation.VOID, Approved())
+    assert len(conclusion.events) + len(conclusion.refund_events) == is_told
     assert conclusion.payment.version == STATES[operation][0].version + 1
     assert conclusion.payment.operation_attempt == 0, "the next operation begins with its first try"
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
+from gateway_cli.environment import parse_keyring
 from gateway_cli.failure import Failure, UsageFailure
 from gateway_common.db.database import Database
 from gateway_common.db.migrations import upgrade
@@ -18,17 +19,19 @@ from gateway_common.merchants.seed import seed_test_merchant
 from gateway_common.settings import normalize_database_url
 
 CONNECT_TIMEOUT_SECONDS = 5
+DATABASE_URL = "DATABASE_URL"
 
 
-async def migrate(database_url: str) -> None:
-    """Apply the migrations that are missing."""
-    await check_database(database_url)
+async def migrate(database_url: str, *, setting: str = DATABASE_URL) -> None:
+    """Apply the migrations that are missing to the database of this setting."""
+    await check_database(database_url, setting=setting)
     await asyncio.to_thread(upgrade, database_url)
 
 
-async def seed(database_url: str, master_key: str) -> None:
-    """Make the test merchant and its key."""
-    await check_database(database_url)
+async def seed(database_url: str, master_key: str, *, setting: str = DATABASE_URL) -> None:
+    """Make the test merchant and its key in the database of this setting."""
+    parse_keyring(master_key)
+    await check_database(database_url, setting=setting)
     await seed_test_merchant(database_url, master_key)
 
 
@@ -40,7 +43,7 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
     try:
         state = await schema_check(database)()
         if state != "ok":
-            raise Failure(f"The database of DATABASE_URL can't be used: {state}.")
+            raise Failure(f"The database of {DATABASE_URL} can't be used: {state}.")
         yield database
     except GatewayError as error:
         raise Failure(error.message) from error
@@ -48,18 +51,18 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def check_database(database_url: str) -> None:
-    """Say in one sentence what a stack trace from the driver says in fifty lines."""
-    await asyncio.to_thread(_check, database_url)
+async def check_database(database_url: str, *, setting: str = DATABASE_URL) -> None:
+    """Say in one sentence what a stack trace from the driver says in fifty lines, and which setting to look at."""
+    await asyncio.to_thread(_check, database_url, setting)
 
 
-def _check(database_url: str) -> None:
+def _check(database_url: str, setting: str) -> None:
     try:
         address = normalize_database_url(database_url).replace("postgresql+psycopg:", "postgresql:", 1)
     except ValueError as error:
-        raise UsageFailure(f"DATABASE_URL {error}.") from error
+        raise UsageFailure(f"{setting} {error}.") from error
     try:
         psycopg.connect(address, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
-        raise Failure(f"The database of DATABASE_URL can't be used: {reason}") from error
+        raise Failure(f"The database of {setting} can't be used: {reason}") from error

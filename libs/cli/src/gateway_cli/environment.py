@@ -16,7 +16,11 @@ def required(name: str) -> str:
 
 def keyring() -> Keyring:
     """The master keys of GATEWAY_MASTER_KEY; UsageFailure if they are none."""
-    master_keys = required("GATEWAY_MASTER_KEY")
+    return parse_keyring(required("GATEWAY_MASTER_KEY"))
+
+
+def parse_keyring(master_keys: str) -> Keyring:
+    """The same, of keys that come from elsewhere."""
     try:
         return Keyring(master_keys)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The commands of merchants, API keys and master keys: what they are called with and what they print."""
+"""The commands of merchants and API keys: what they are called with and what they print."""
 
 import asyncio
 import json
@@ -11,9 +11,9 @@ import typer
 from gateway_cli import keys
 from gateway_cli.database import opened
 from gateway_cli.environment import keyring, required
-from gateway_cli.failure import Failure, UsageFailure
-from gateway_cli.reseal import Report, reseal_all
-from gateway_common.clock import system_clock
+from gateway_cli.failure import UsageFailure
+from gateway_cli.options import AsJson, whole_number
+from gateway_common.clock import format_time, system_clock
 from gateway_common.db.database import Database
 from gateway_common.merchants.model import (
     LIFETIME_MOST,
@@ -24,21 +24,14 @@ from gateway_common.merchants.model import (
     is_active,
     merchant_snapshot,
 )
-from gateway_common.reseal.model import SealedKind
 
 _NAME_CHARACTERS_MOST: Final = 100
 _OVERLAP_HOURS_MOST: Final = int(OVERLAP_MOST.total_seconds()) // 3600
 _SHOWN_ONCE: Final = "The secret is shown only now: the gateway keeps no more than its hash."
-_RESEALED: Final = {
-    SealedKind.WEBHOOK_ENDPOINT: "webhook signing secrets",
-    SealedKind.CARD: "cards of payments under way",
-    SealedKind.ANSWER: "answers that hold a secret",
-}
 
 merchant_commands = typer.Typer(no_args_is_help=True, help="Merchants: make and list them.")
 key_commands = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate and revoke them.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, key_test_… or key_live_….")]
 MerchantId = Annotated[str, typer.Option("--merchant", help="The merchant's id, mer_….")]
 Result = TypeVar("Result")
@@ -48,7 +41,8 @@ Result = TypeVar("Result")
 def create_merchant(
     name: Annotated[str, typer.Option(help="As its customers see it.")],
     fee_basis_points: Annotated[
-        int, typer.Option(min=0, max=10_000, help="What the gateway keeps of each capture: 250 is 2.5 %.")
+        int,
+        whole_number("--fee-basis-points", 0, 10_000, "What the gateway keeps of each capture: 250 is 2.5 %."),
     ] = 0,
     *,
     as_json: AsJson = False,
@@ -80,7 +74,7 @@ def create_key(
     name: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
     scopes: Annotated[str, typer.Option(help="What it may do, separated by commas.")] = ",".join(Scope),
     expires_in_days: Annotated[
-        int | None, typer.Option(min=1, max=LIFETIME_MOST.days, help="Forever if unset.")
+        int | None, whole_number("--expires-in-days", 1, LIFETIME_MOST.days, "Forever if unset.")
     ] = None,
     *,
     live: Annotated[bool, typer.Option("--live", help="A key for real money; otherwise for test mode.")] = False,
@@ -107,7 +101,13 @@ def list_keys(merchant: MerchantId, *, as_json: AsJson = False) -> None:
         _print_json([api_key_snapshot(key) for key in found])
         return
     rows = [
-        (key.id, key.name or "-", _scopes(key), _state(key), str(api_key_snapshot(key)["last_used_at"] or "never"))
+        (
+            key.id,
+            key.name or "-",
+            _scopes(key),
+            _state(key),
+            format_time(key.last_used_at) if key.last_used_at else "never",
+        )
         for key in found
     ]
     _print_table(("key", "name", "scopes", "state", "last used"), rows)
@@ -117,7 +117,8 @@ def list_keys(merchant: MerchantId, *, as_json: AsJson = False) -> None:
 def rotate_key(
     key_id: KeyId,
     overlap_hours: Annotated[
-        int, typer.Option(min=0, max=_OVERLAP_HOURS_MOST, help="How long the old secret works on; 0 ends it at once.")
+        int,
+        whole_number("--overlap-hours", 0, _OVERLAP_HOURS_MOST, "How long the old secret works on; 0 ends it at once."),
     ] = 24,
     *,
     as_json: AsJson = False,
@@ -125,8 +126,7 @@ def rotate_key(
     """Make a key's successor. Its secret is printed once; the key itself works on for the overlap."""
     ring, overlap = keyring(), timedelta(hours=overlap_hours)
     retired, successor, secret = _with_database(lambda database: keys.rotate_key(database, ring, key_id, overlap))
-    end = api_key_snapshot(retired)["expires_at"]
-    _print_key(successor, secret, f"{retired.id} works until {end}; this key replaces it.", as_json=as_json)
+    _print_key(successor, secret, f"{retired.id} {_state(retired)}; this key replaces it.", as_json=as_json)
 
 
 @key_commands.command("revoke")
@@ -137,37 +137,6 @@ def revoke_key(key_id: KeyId, *, as_json: AsJson = False) -> None:
         _print_json(shown)
         return
     print(f"{key_id} is revoked since {shown['revoked_at']}. Processes of the API learn of it within a second.")
-
-
-def reseal(*, as_json: AsJson = False) -> None:
-    """Seal all that is stored with the first key of GATEWAY_MASTER_KEY, so that the others may be dropped."""
-    ring = keyring()
-    report = _with_database(lambda database: reseal_all(database, ring))
-    if as_json:
-        _print_json(
-            {
-                "resealed": report.resealed,
-                "unreadable": report.unreadable,
-                "api_keys_under_old_key": report.old_hashes,
-                "idempotency_keys_under_old_key": report.old_fingerprints,
-                "old_keys_may_be_dropped": report.is_complete,
-            }
-        )
-    else:
-        _print_report(report)
-    if report.unreadable:
-        raise Failure(f"Some values ({report.unreadable}) can't be opened: the master key that sealed them is missing.")
-
-
-def _print_report(report: Report) -> None:
-    for kind, count in report.resealed.items():
-        print(f"{count:>8}  {_RESEALED[kind]} sealed anew")
-    print(f"{report.old_hashes:>8}  API keys that still need an older master key, until each is next used")
-    print(f"{report.old_fingerprints:>8}  Idempotency-Keys that still need one, until they are 30 days old")
-    if report.is_complete:
-        print("The older master keys may be dropped.")
-    else:
-        print("Keep the older master keys, and run this again later.")
 
 
 def _with_database(act: Callable[[Database], Awaitable[Result]]) -> Result:
@@ -186,7 +155,7 @@ def _print_key(key: ApiKey, secret: str, heading: str, *, as_json: bool) -> None
         return
     print(f"{heading}\n\n  X-Api-Key:    {key.id}\n  X-Api-Secret: {secret}\n  Scopes:       {_scopes(key)}")
     if key.expires_at:
-        print(f"  Expires:      {api_key_snapshot(key)['expires_at']}")
+        print(f"  Expires:      {format_time(key.expires_at)}")
     print(f"\n{_SHOWN_ONCE}")
 
 
@@ -216,7 +185,7 @@ def _parse_scopes(text: str) -> frozenset[Scope]:
 
 
 def _scopes(key: ApiKey) -> str:
-    return ",".join(api_key_snapshot(key)["scopes"])
+    return ",".join(scope for scope in Scope if scope in key.scopes)
 
 
 def _mode(key: ApiKey) -> str:
@@ -224,10 +193,9 @@ def _mode(key: ApiKey) -> str:
 
 
 def _state(key: ApiKey) -> str:
-    shown = api_key_snapshot(key)
     if key.revoked_at:
-        return f"revoked {shown['revoked_at']}"
+        return f"revoked {format_time(key.revoked_at)}"
     if key.expires_at:
         word = "expires" if is_active(key, system_clock()) else "expired"
-        return f"{word} {shown['expires_at']}"
+        return f"{word} {format_time(key.expires_at)}"
     return "active"

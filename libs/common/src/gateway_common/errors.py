@@ -3,7 +3,7 @@
 GatewayError
 ├── InvalidRequestError 400          ├── ConflictError 409
 ├── UnauthenticatedError 401         │   ├── PaymentStateError
-├── ForbiddenError 403               │   ├── OrderStateError
+├── ForbiddenError 403               │   ├── OrderStateError, OrderBusyError
 ├── NotFoundError 404                │   ├── NoProviderError
 ├── MethodNotAllowedError 405        │   └── IdempotencyInProgressError
 ├── PayloadTooLargeError 413         ├── UnprocessableError 422
@@ -78,6 +78,13 @@ class PaymentStateError(ConflictError):
 class OrderStateError(ConflictError):
     code = "order_state_conflict"
     meaning = "The order takes no payment now: it is paid, or another payment of it is under way."
+
+
+class OrderBusyError(ConflictError):
+    code = "order_busy"
+    retryable = True
+    retry_after_seconds = 1
+    meaning = "The order is being changed at this very moment; send the same request again."
 
 
 class NoProviderError(ConflictError):

@@ -22,14 +22,17 @@ JOBS = Counter("gateway_jobs", "Jobs run by a worker, by operation and outcome."
 JOB_SECONDS = Histogram("gateway_job_duration_seconds", "Time from claim to record.", ["operation"], buckets=_SECONDS)
 JOBS_RUNNING = Gauge("gateway_jobs_running", "Jobs this process is running.")
 DUE = Gauge("gateway_due", "Rows that are due and that nobody holds.", ["queue"])
-OLDEST_DUE_SECONDS = Gauge("gateway_oldest_due_age_seconds", "How late the latest due row is.", ["queue"])
+OLDEST_DUE_SECONDS = Gauge("gateway_oldest_due_age_seconds", "How late the oldest due row is.", ["queue"])
 LEASES_FREED = Counter("gateway_leases_freed", "Leases taken from workers that fell silent.", ["queue"])
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts by outcome.", ["outcome"])
 WEBHOOK_SECONDS = Histogram(
     "gateway_webhook_attempt_duration_seconds", "One attempt, DNS to response.", buckets=_SECONDS
 )
 AUDIT_FINDINGS = Gauge("gateway_audit_findings", "Rows of the last day that break an invariant.", ["check"])
-AUDIT_COMPLETED = Gauge("gateway_audit_completed_timestamp_seconds", "When the last audit ended, as Unix time.")
+# Its label is there for the processes that do not audit: without a value of it they export nothing, not zero.
+AUDIT_COMPLETED = Gauge(
+    "gateway_audit_completed_timestamp_seconds", "When this process's last audit ended, as Unix time.", ["window"]
+)
 
 _METHODS: Final = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"})
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

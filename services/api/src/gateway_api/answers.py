@@ -1,7 +1,7 @@
 """What routes answer with: bytes made once, the same ones an Idempotency-Key keeps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -15,7 +15,7 @@ class Answer:
     """Status and body of a successful request; `replayed` when they were given before."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
     replayed: bool = False
 
 

@@ -1,7 +1,7 @@
 """Runs a POST at most once per Idempotency-Key, its answer kept in the transaction of its effect."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fastapi import Request
 
@@ -34,7 +34,8 @@ class Attempt:
     """A request with a key: the key's scope, and what must be the same for it to be the same request."""
 
     scope: IdempotencyScope
-    content: bytes
+    content: bytes = field(repr=False)
+    """In clear: it may hold a card number. Only its keyed digest is stored."""
     request_id: str
 
 

@@ -16,6 +16,7 @@ from gateway_common.workers.store import find_oldest_worker
 
 TIMEOUT_SECONDS: Final = 50.0
 WINDOW: Final = timedelta(days=1)
+WINDOW_NAME: Final = "1d"
 NAMED_MOST: Final = 10
 """So many rows are named in a line of the log; `gateway audit` names more."""
 
@@ -38,6 +39,7 @@ class Auditor:
         if oldest != self._worker_id:
             # What this process found when it was its turn must not be taken for what is true now.
             AUDIT_FINDINGS.clear()
+            AUDIT_COMPLETED.clear()
             return
         since = self._clock() - WINDOW
         async with self._database.snapshot(timeout_seconds=TIMEOUT_SECONDS) as connection:
@@ -46,7 +48,7 @@ class Auditor:
             AUDIT_FINDINGS.labels(result.check.name).set(result.count)
             if result.count:
                 self._tell(result)
-        AUDIT_COMPLETED.set(self._clock().timestamp())
+        AUDIT_COMPLETED.labels(WINDOW_NAME).set(self._clock().timestamp())
 
     def _tell(self, result: CheckResult) -> None:
         named = [f"{finding.subject}: {finding.detail}" for finding in result.findings[:NAMED_MOST]]

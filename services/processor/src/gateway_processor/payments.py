@@ -32,7 +32,7 @@ from gateway_common.refunds import model as refunds
 from gateway_common.refunds.model import Refund, RefundStatus
 from gateway_common.refunds.store import list_open_refunds, save_refund
 from gateway_common.telemetry import JOB_SECONDS, JOBS, trace_id
-from gateway_processor.outcomes import Concluder, conclude_expiry, payment_event
+from gateway_processor.outcomes import Concluder, conclude_expiry
 from gateway_processor.providers.base import (
     Approved,
     Declined,
@@ -131,11 +131,15 @@ class PaymentProcessor:
         if operation is Operation.EXPIRE:
             await self._expire(payment)
             return None
+        # Before the claim: a card that can't be read now must not cost the time of a lease.
+        card = await self._open_card(payment) if operation is Operation.AUTHORIZE else None
         now = self._clock()
         after = replace(payment, attempt=payment.attempt + 1, operation_attempt=payment.operation_attempt + 1)
         if payment.status is PaymentStatus.PENDING:
             after = model.move(after, PaymentStatus.PROCESSING, now)
-        events = () if after.version == payment.version else (payment_event(EventType.PAYMENT_PROCESSING, after, now),)
+        events = (
+            () if after.version == payment.version else (model.payment_event(EventType.PAYMENT_PROCESSING, after, now),)
+        )
         change = PaymentChange(before=payment, after=after, events=events, worker_id=self._worker_id)
         if operation is Operation.REFUND:
             return await self._claim_refund(change, now)
@@ -144,7 +148,6 @@ class PaymentProcessor:
             self._ringer.ring_webhooks()
         if not saved.applied:
             return None
-        card = await self._open_card(after) if operation is Operation.AUTHORIZE else None
         return Claimed(payment=after, operation=operation, at=now, card=card)
 
     async def _expire(self, payment: Payment) -> None:
@@ -157,10 +160,10 @@ class PaymentProcessor:
             return None
         async with self._database.statement() as connection:
             sealed = await find_sealed_card(connection, payment.id)
+        if sealed is None:
+            return None
         try:
-            return (
-                None if sealed is None else parse_card(self._keyring.unseal(sealed, context=seal_context(payment.id)))
-            )
+            return parse_card(self._keyring.unseal(sealed, context=seal_context(payment.id)))
         except SealBrokenError as error:
             self._log.error("card.unreadable", payment_id=payment.id, error=str(error))
             return None

@@ -15,9 +15,9 @@ from gateway_common.payments.model import Payment, PaymentStatus, ProviderAnswer
 from gateway_common.payments.queue_store import Saved, record_payments
 from gateway_common.payments.store import PaymentChange
 from gateway_common.queue.ringer import Ringer
-from gateway_common.refunds.model import post_settled
+from gateway_common.refunds.model import post_settled, refund_event
 from gateway_common.refunds.store import list_open_refunds, save_refund
-from gateway_processor.outcomes import Conclusion, fail_refund, order_event, refund_event
+from gateway_processor.outcomes import Conclusion, fail_refund, order_event
 from gateway_processor.providers.base import Declined
 
 _CAPTURE_FAILED: Final = Declined("capture_failed", "The payment's capture failed, so there is nothing to refund.")

@@ -238,7 +238,7 @@ async def test_batches_that_name_the_same_orders_in_any_order_do_not_wait_for_ea
     assert await count_payments(database) == len(orders)
 
 
-async def test_a_payment_that_waits_for_a_cancel_of_the_one_before_finds_the_order_free(database: Database) -> None:
+async def test_an_order_that_somebody_holds_makes_nobody_wait_and_is_free_a_moment_later(database: Database) -> None:
     order = await store_order(database)
     first, second = payment_of(order.id), payment_of(order.id)
     await insert(database, first)
@@ -251,11 +251,12 @@ async def test_a_payment_that_waits_for_a_cancel_of_the_one_before_finds_the_ord
         freed = release_order(await lock_order(connection, order.id), before.id, NOW)
         assert freed is not None
         await save_order(connection, freed)
-        waiting = asyncio.create_task(insert(database, second))
-        await asyncio.sleep(0.2)
-        assert not waiting.done(), "it waits for the order, it does not guess"
+        async with asyncio.timeout(1):
+            # The others of its batch would wait along.
+            busy, other = await insert(database, second, payment_of("cart-of-another"))
+        assert (busy.insertion, other.insertion) == (Insertion.ORDER_REFUSED, Insertion.CREATED)
 
-    assert await waiting == [CREATED]
+    assert await insert(database, second) == [CREATED]
     assert (await read_payment(database, second.payment.id)).status is PaymentStatus.PENDING
     taken = await read_order(database, order.id)
     assert (taken.payment_id, taken.attempts) == (second.payment.id, 2)

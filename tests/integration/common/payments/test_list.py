@@ -54,7 +54,8 @@ async def test_an_orders_payments_are_found_however_each_named_it(database: Data
         await write_rows(database, "UPDATE orders SET payment_id = NULL")
     [elsewhere] = await store_payments(database, order_id="cart-8")
 
-    assert await listed(database, bound_order_id=order.id) == sorted(ids, reverse=True)
+    for name in (order.id, "cart-7"):
+        assert await listed(database, order_id=name, bound_order_id=order.id) == sorted(ids, reverse=True)
     assert await listed(database, order_id="cart-7") == [ids[1]]
     assert await listed(database, order_id="cart-8") == [elsewhere.id]
 

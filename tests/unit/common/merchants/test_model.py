@@ -15,6 +15,7 @@ from gateway_common.merchants.model import (
     LAST_USE_STEP,
     LIFETIME_MOST,
     ApiKey,
+    Merchant,
     Scope,
     api_key_snapshot,
     check_expiry,
@@ -24,6 +25,7 @@ from gateway_common.merchants.model import (
     explain_inactive,
     is_active,
     is_use_worth_noting,
+    new_api_key,
     new_key_id,
     new_secret,
 )
@@ -83,6 +85,27 @@ def test_ids_and_secrets_say_their_mode_and_are_never_made_twice(livemode: bool)
     assert len(ids) == len(secrets) == 1000
     assert all(re.fullmatch(rf"key_{mode}_[0-9a-f]{{30}}", made) for made in ids)
     assert all(re.fullmatch(rf"secret_{mode}_[0-9a-f]{{48}}", made) for made in secrets)
+
+
+@pytest.mark.parametrize("livemode", [False, True])
+def test_a_new_key_is_its_merchants_and_was_never_used(livemode: bool) -> None:  # noqa: FBT001
+    merchant = Merchant(id="mer_1", name="Shop", fee_basis_points=250, created_at=NOW - DAY)
+
+    key = new_api_key(merchant, "hash", livemode=livemode, name="CI", scopes=ALL_SCOPES, expires_at=NOW + DAY, now=NOW)
+
+    assert key == ApiKey(
+        id=key.id,
+        merchant_id="mer_1",
+        merchant_name="Shop",
+        merchant_fee_basis_points=250,
+        livemode=livemode,
+        name="CI",
+        scopes=ALL_SCOPES,
+        secret_hash="hash",
+        created_at=NOW,
+        expires_at=NOW + DAY,
+    )
+    assert key.id.startswith("key_live_" if livemode else "key_test_")
 
 
 def test_rotating_gives_a_like_key_and_lets_the_old_one_work_for_the_overlap() -> None:

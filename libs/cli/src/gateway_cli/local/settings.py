@@ -55,6 +55,11 @@ class StackSettings:
         return self.migrations_database_url or self.database_url or postgres_url(self.ports["POSTGRES_PORT"])
 
     @property
+    def owner_setting(self) -> str:
+        """The setting that names the owner's address, for who must mend it."""
+        return "MIGRATIONS_DATABASE_URL" if self.migrations_database_url else "DATABASE_URL"
+
+    @property
     def effective_redis_url(self) -> str:
         """Where Redis is, embedded or not."""
         return self.redis_url or redis_url(self.ports["REDIS_PORT"])

@@ -137,7 +137,7 @@ async def _prepare_database(settings: StackSettings, stack: Stack) -> None:
     if settings.database_url is None:
         await asyncio.to_thread(create_database, settings.ports["POSTGRES_PORT"])
     stack.log.write(SUPERVISOR, "bringing the database up to date")
-    await migrate(settings.owner_database_url)
+    await migrate(settings.owner_database_url, setting=settings.owner_setting)
     if settings.database_url is None:
         await asyncio.to_thread(create_service_role, settings.ports["POSTGRES_PORT"])
-    await seed(settings.owner_database_url, find_or_make_master_key(settings))
+    await seed(settings.owner_database_url, find_or_make_master_key(settings), setting=settings.owner_setting)

@@ -3,6 +3,7 @@
 They only read. Run them in one `Database.snapshot`, so that all of them see the same moment.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -277,20 +278,30 @@ def _first_rows(question: str) -> TextClause:
     return text(f"{found} ORDER BY subject, detail LIMIT :most")
 
 
-_QUESTIONS: Final = {
-    "ledger_unbalanced": _first_rows(_LEDGER_UNBALANCED),
-    "ledger_balance_wrong": _first_rows(_LEDGER_BALANCE_WRONG),
-    "capture_not_booked": _first_rows(_CAPTURE_NOT_BOOKED),
-    "refund_not_booked": _first_rows(_REFUND_NOT_BOOKED),
-    "captured_over_authorized": _first_rows(_CAPTURED_OVER_AUTHORIZED),
-    "refunds_over_captured": _first_rows(_REFUNDS_OVER_CAPTURED),
-    "event_missing": _first_rows(_EVENT_MISSING),
-    "event_sequence_gap": _first_rows(_EVENT_SEQUENCE_GAP),
-    "lease_overdue": _first_rows(_LEASE_OVERDUE),
-    "work_overdue": _first_rows(_WORK_OVERDUE),
-    "card_left_behind": _first_rows(_CARD_LEFT_BEHIND),
-    "order_wrong": _first_rows(_ORDER_WRONG),
+QUESTIONS: Final = {
+    "ledger_unbalanced": _LEDGER_UNBALANCED,
+    "ledger_balance_wrong": _LEDGER_BALANCE_WRONG,
+    "capture_not_booked": _CAPTURE_NOT_BOOKED,
+    "refund_not_booked": _REFUND_NOT_BOOKED,
+    "captured_over_authorized": _CAPTURED_OVER_AUTHORIZED,
+    "refunds_over_captured": _REFUNDS_OVER_CAPTURED,
+    "event_missing": _EVENT_MISSING,
+    "event_sequence_gap": _EVENT_SEQUENCE_GAP,
+    "lease_overdue": _LEASE_OVERDUE,
+    "work_overdue": _WORK_OVERDUE,
+    "card_left_behind": _CARD_LEFT_BEHIND,
+    "order_wrong": _ORDER_WRONG,
 }
+
+
+def prepare(questions: Mapping[str, str]) -> dict[str, TextClause]:
+    """The statement of each check; LookupError if a check has no question here, or a question no check."""
+    if astray := questions.keys() ^ {check.name for check in CHECKS}:
+        raise LookupError(f"Checks and questions are not the same: {', '.join(sorted(astray))}.")
+    return {name: _first_rows(question) for name, question in questions.items()}
+
+
+_STATEMENTS: Final = prepare(QUESTIONS)
 
 
 async def audit(connection: Connection, *, since: datetime | None, lease_limit_seconds: float) -> Report:
@@ -308,6 +319,6 @@ async def audit(connection: Connection, *, since: datetime | None, lease_limit_s
 
 
 async def _ask(connection: Connection, check: Check, parameters: dict[str, object]) -> CheckResult:
-    rows = (await connection.execute(_QUESTIONS[check.name], parameters)).all()
+    rows = (await connection.execute(_STATEMENTS[check.name], parameters)).all()
     findings = tuple(Finding(check.name, row.subject, row.detail) for row in rows)
     return CheckResult(check=check, findings=findings, count=rows[0].total if rows else 0)

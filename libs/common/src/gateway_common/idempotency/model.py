@@ -1,7 +1,7 @@
 """The rules of Idempotency-Key, without I/O (draft-ietf-httpapi-idempotency-key-header, with replay as Stripe v2)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ class StoredAnswer:
     scope: IdempotencyScope
     fingerprint: bytes
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
     sealed: bool = False
     """Whether the body is encrypted, because it holds a secret."""
     created_at: datetime
@@ -49,7 +49,7 @@ class KeyUse:
     key: str
     route: str
     status: int
-    body: bytes | None
+    body: bytes | None = field(repr=False)
     """None if it holds a secret."""
     request_id: str | None
     replays: int

@@ -48,7 +48,7 @@ ORDER BY created_at DESC, route
 """)
 _PURGE = text("""
 DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM idempotency_keys WHERE created_at < :before LIMIT :most FOR UPDATE SKIP LOCKED
+    SELECT ctid FROM idempotency_keys WHERE created_at < :before ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED
 ))
 """)
 

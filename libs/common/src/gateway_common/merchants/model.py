@@ -80,6 +80,31 @@ def new_secret(*, livemode: bool) -> str:
     return f"secret_{'live' if livemode else 'test'}_{secrets.token_hex(_SECRET_BYTES)}"
 
 
+def new_api_key(
+    merchant: Merchant,
+    secret_hash: str,
+    *,
+    livemode: bool,
+    name: str | None,
+    scopes: frozenset[Scope],
+    expires_at: datetime | None,
+    now: datetime,
+) -> ApiKey:
+    """Make a key of the merchant, with an id of its own, for the secret of this hash."""
+    return ApiKey(
+        id=new_key_id(now, livemode=livemode),
+        merchant_id=merchant.id,
+        merchant_name=merchant.name,
+        merchant_fee_basis_points=merchant.fee_basis_points,
+        livemode=livemode,
+        name=name,
+        scopes=scopes,
+        secret_hash=secret_hash,
+        created_at=now,
+        expires_at=expires_at,
+    )
+
+
 def is_active(key: ApiKey, now: datetime) -> bool:
     """Whether the key opens anything now."""
     return key.revoked_at is None and (key.expires_at is None or now < key.expires_at)

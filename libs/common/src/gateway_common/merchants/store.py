@@ -101,6 +101,12 @@ async def insert_api_key(connection: Connection, key: ApiKey) -> None:
     await connection.execute(_insert_key(key))
 
 
+async def insert_successor(connection: Connection, retired: ApiKey, successor: ApiKey) -> None:
+    """Store both halves of a rotation: the successor, and the end of the key that names it."""
+    await insert_api_key(connection, successor)
+    await save_api_key(connection, retired)
+
+
 async def save_api_key(connection: Connection, key: ApiKey) -> None:
     """Insert the key, or make it what it is here. When it was made and last used stays."""
     values = _insert_key(key)

@@ -54,6 +54,7 @@ class Inserted:
 
 
 # The lock on an order makes its row fresh: what `named_order` saw of it may be older than what `locked_order` says.
+# Nobody waits for it: who holds it takes, pays or frees the order, and all other creates of the batch would wait along.
 # Of several payments of one order in a batch the first that fits is taken; one whose key was answered before will not
 # be made, so it goes last. The unique index on open payments stands behind it.
 _ORDERS: Final = """
@@ -78,7 +79,7 @@ locked_order AS MATERIALIZED (
     FROM orders
     WHERE orders.id = ANY (ARRAY(SELECT order_id FROM named_order WHERE order_id IS NOT NULL))
     ORDER BY orders.id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
 ),
 binding AS MATERIALIZED (
     SELECT
@@ -87,7 +88,7 @@ binding AS MATERIALIZED (
     FROM (
         SELECT
             named_order.payment_id, named_order.order_id,
-            locked_order.status <> 'paid' AND locked_order.payment_id IS NULL
+            locked_order.id IS NOT NULL AND locked_order.status <> 'paid' AND locked_order.payment_id IS NULL
                 AND locked_order.amount_minor = input.amount_minor AND locked_order.currency = input.currency AS fits,
             input.key IS NOT NULL AND EXISTS (
                 SELECT FROM idempotency_keys AS known
@@ -95,8 +96,9 @@ binding AS MATERIALIZED (
                     AND known.route = input.route AND known.key = input.key
             ) AS is_repeated
         FROM named_order
-        JOIN locked_order ON locked_order.id = named_order.order_id
+        LEFT JOIN locked_order ON locked_order.id = named_order.order_id
         JOIN input ON input.id = named_order.payment_id
+        WHERE named_order.order_id IS NOT NULL
     ) AS candidate
 ),
 """

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway_common.clock import format_time
 from gateway_common.errors import NoProviderError, PaymentStateError, UnprocessableError
+from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.ledger.model import Posting, PostingKind, capture_lines, fee_of
 from gateway_common.money import format_amount
 
@@ -204,13 +205,13 @@ def decline(payment: Payment, now: datetime, *, code: str, message: str) -> Paym
 
 
 def decide_capture(payment: Payment, amount_minor: int | None, now: datetime) -> Payment | None:
-    """The payment with its capture decided, or None if this very capture was decided before.
+    """The payment with its capture decided, or None if this very capture was decided before. No amount means all.
 
     PaymentStateError if it can't be captured now, UnprocessableError if the amount is more than was authorized.
     """
     wanted = payment.amount_minor if amount_minor is None else amount_minor
     if payment.captured:
-        if amount_minor is None or wanted == payment.amount_captured_minor:
+        if wanted == payment.amount_captured_minor:
             return None
         taken = format_amount(payment.amount_captured_minor, payment.currency)
         raise PaymentStateError(f"The payment was captured before, with another amount ({taken}).")
@@ -318,6 +319,19 @@ def payment_snapshot(payment: Payment) -> dict[str, Any]:
         "created_at": format_time(payment.created_at),
         "updated_at": format_time(payment.updated_at),
     }
+
+
+def payment_event(
+    event_type: EventType, payment: Payment, now: datetime, *, snapshot: dict[str, Any] | None = None
+) -> Event:
+    """The event that tells of the payment as it is now; who has made its snapshot need not pay for it twice."""
+    return new_event(
+        event_type,
+        snapshot or payment_snapshot(payment),
+        merchant_id=payment.merchant_id,
+        now=now,
+        traceparent=payment.traceparent,
+    )
 
 
 def _shown_method(payment: Payment) -> dict[str, Any]:

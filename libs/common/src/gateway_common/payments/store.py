@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, func, or_, select, text
 
 from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
@@ -216,6 +216,7 @@ async def list_payments(
 ) -> list[Payment]:
     """At most `limit` payments, newest first, those older than `starting_after`.
 
+    `order_id` is the merchant's word; with `bound_order_id`, the order it means, also what named the order otherwise.
     Times are compared by id, which begins with its time: so every filter is a range of one index.
     """
     query = (
@@ -228,10 +229,11 @@ async def list_payments(
         query = query.where(payments.c.id < starting_after)
     if status is not None:
         query = query.where(payments.c.status == status)
-    if order_id is not None:
-        query = query.where(payments.c.order_id == order_id)
-    if bound_order_id is not None:
-        query = query.where(payments.c.bound_order_id == bound_order_id)
+    named, bound = payments.c.order_id == order_id, payments.c.bound_order_id == bound_order_id
+    if order_id is not None and bound_order_id is not None:
+        query = query.where(or_(named, bound))
+    elif order_id is not None:
+        query = query.where(named)
     if method is not None:
         query = query.where(payments.c.method == method)
     if created_from is not None:

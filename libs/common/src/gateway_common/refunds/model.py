@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway_common.clock import format_time
 from gateway_common.errors import PaymentStateError, UnprocessableError
+from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.ledger.model import Account, Posting, PostingKind, hold_lines, refund_lines, release_lines
 from gateway_common.money import format_amount
 from gateway_common.payments import model as payments
@@ -135,3 +136,10 @@ def refund_snapshot(refund: Refund) -> dict[str, Any]:
         "created_at": format_time(refund.created_at),
         "updated_at": format_time(refund.updated_at),
     }
+
+
+def refund_event(event_type: EventType, refund: Refund, now: datetime, traceparent: str | None) -> Event:
+    """The event that tells of the refund as it is now, in the trace of its payment."""
+    return new_event(
+        event_type, refund_snapshot(refund), merchant_id=refund.merchant_id, now=now, traceparent=traceparent
+    )

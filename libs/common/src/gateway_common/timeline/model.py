@@ -77,6 +77,21 @@ _ENDED: Final = {
 }
 
 
+def summarize_answer(provider: str, operation: str, outcome: str, *, reason: str | None) -> str:
+    """`simulator on capture: declined (capture_declined)`."""
+    return f"{provider} on {operation}: {outcome}" + (f" ({reason})" if reason else "")
+
+
+def summarize_entry(account: str, amount_minor: int, currency: str, *, kind: str) -> str:
+    """`merchant_balance -10.00 INR (refund_hold)`: what the account gained, and for what."""
+    return f"{account} {format_amount(amount_minor, currency)} ({kind})"
+
+
+def summarize_attempt(event_type: str, endpoint_id: str, number: int, *, result: str) -> str:
+    """`payment.success to we_…, attempt 2: answered 200`."""
+    return f"{event_type} to {endpoint_id}, attempt {number}: {result}"
+
+
 def in_order(entries: list[TimelineEntry]) -> list[TimelineEntry]:
     """The entries by time, and of one moment by kind."""
     return sorted(entries, key=lambda entry: (entry.at, _KINDS.index(entry.kind)))

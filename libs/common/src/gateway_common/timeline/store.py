@@ -5,8 +5,15 @@ from typing import Final
 from sqlalchemy import Row, TextClause, text
 
 from gateway_common.db.database import Connection
-from gateway_common.money import format_amount
-from gateway_common.timeline.model import EntryKind, TimelineEntry, WaitingDelivery, Work
+from gateway_common.timeline.model import (
+    EntryKind,
+    TimelineEntry,
+    WaitingDelivery,
+    Work,
+    summarize_answer,
+    summarize_attempt,
+    summarize_entry,
+)
 
 SOURCE_MOST: Final = 500
 """So many entries of each kind at most; a payment has about twenty in all."""
@@ -109,11 +116,10 @@ def _event(row: Row[tuple[object, ...]]) -> TimelineEntry:
 
 
 def _answer(row: Row[tuple[object, ...]]) -> TimelineEntry:
-    because = f" ({row.code or row.message})" if row.code or row.message else ""
     return TimelineEntry(
         at=row.answered_at,
         kind=EntryKind.PROVIDER_ANSWER,
-        summary=f"{row.provider} on {row.operation}: {row.outcome}{because}",
+        summary=summarize_answer(row.provider, row.operation, row.outcome, reason=row.code or row.message),
         details={
             "provider": row.provider,
             "operation": row.operation,
@@ -131,7 +137,7 @@ def _ledger_entry(row: Row[tuple[object, ...]]) -> TimelineEntry:
     return TimelineEntry(
         at=row.created_at,
         kind=EntryKind.LEDGER_ENTRY,
-        summary=f"{row.kind}: {format_amount(row.amount_minor, row.currency)} to {row.account}",
+        summary=summarize_entry(row.account, row.amount_minor, row.currency, kind=row.kind),
         details={
             "entry_id": row.id,
             "transaction_id": row.transaction_id,
@@ -143,11 +149,12 @@ def _ledger_entry(row: Row[tuple[object, ...]]) -> TimelineEntry:
 
 
 def _attempt(row: Row[tuple[object, ...]]) -> TimelineEntry:
-    result = row.error or f"answered {row.response_status}"
     return TimelineEntry(
         at=row.started_at,
         kind=EntryKind.WEBHOOK_ATTEMPT,
-        summary=f"{row.event_type} to {row.endpoint_id}, attempt {row.number}: {result}",
+        summary=summarize_attempt(
+            row.event_type, row.endpoint_id, row.number, result=row.error or f"answered {row.response_status}"
+        ),
         details={
             "delivery_id": row.delivery_id,
             "endpoint_id": row.endpoint_id,

@@ -16,10 +16,18 @@ from gateway_common.merchants.model import (
     check_reach,
     decide_revocation,
     decide_rotation,
+    new_api_key,
     new_key_id,
     new_secret,
 )
-from gateway_common.merchants.store import get_api_key, insert_api_key, list_api_keys, save_api_key
+from gateway_common.merchants.store import (
+    get_api_key,
+    get_merchant,
+    insert_api_key,
+    insert_successor,
+    list_api_keys,
+    save_api_key,
+)
 
 
 class KeyService:
@@ -38,17 +46,14 @@ class KeyService:
             now = self._clock()
             check_expiry(wanted.expires_at, now)
             secret = new_secret(livemode=caller.livemode)
-            key = ApiKey(
-                id=new_key_id(now, livemode=caller.livemode),
-                merchant_id=caller.merchant_id,
-                merchant_name=caller.merchant_name,
-                merchant_fee_basis_points=caller.fee_basis_points,
+            key = new_api_key(
+                await get_merchant(connection, caller.merchant_id),
+                self._keyring.hash_secret(secret),
                 livemode=caller.livemode,
                 name=wanted.name,
                 scopes=scopes,
-                secret_hash=self._keyring.hash_secret(secret),
-                created_at=now,
                 expires_at=wanted.expires_at,
+                now=now,
             )
             await insert_api_key(connection, key)
             return answer(CREATED, api_key_snapshot(key) | {"secret": secret})
@@ -65,8 +70,7 @@ class KeyService:
             retired, successor = decide_rotation(
                 key, successor_id, self._keyring.hash_secret(secret), overlap=overlap, now=now
             )
-            await insert_api_key(connection, successor)
-            await save_api_key(connection, retired)
+            await insert_successor(connection, retired, successor)
             return answer(CREATED, api_key_snapshot(successor) | {"secret": secret})
 
         return await self._idempotency.run(attempt, act, sealed=True)

@@ -20,8 +20,8 @@ from gateway_common.clock import Clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Connection, Database
 from gateway_common.db.gather import Gatherer
-from gateway_common.errors import ConflictError, UnprocessableError
-from gateway_common.events.model import Event, EventType, new_event
+from gateway_common.errors import OrderBusyError, UnprocessableError
+from gateway_common.events.model import Event, EventType
 from gateway_common.idempotency.model import in_progress
 from gateway_common.ids import PAYMENT, new_id
 from gateway_common.orders.model import check_match, check_payable, release_order
@@ -36,6 +36,7 @@ from gateway_common.payments.model import (
     choose_provider,
     decide_capture,
     next_due_seconds,
+    payment_event,
     payment_snapshot,
 )
 from gateway_common.payments.store import PaymentChange, get_payment, list_payments, save_payment
@@ -64,13 +65,7 @@ class PaymentService:
         choose_provider(livemode=caller.livemode)
         payment = self._new_payment(caller, wanted, traceparent)
         snapshot = payment_snapshot(payment)
-        event = new_event(
-            EventType.PAYMENT_CREATED,
-            snapshot,
-            merchant_id=caller.merchant_id,
-            now=payment.created_at,
-            traceparent=traceparent,
-        )
+        event = payment_event(EventType.PAYMENT_CREATED, payment, payment.created_at, snapshot=snapshot)
         given = answer(CREATED, snapshot)
         kept = self._idempotency.keep(attempt, given) if attempt else None
         card = None
@@ -122,16 +117,17 @@ class PaymentService:
         given = await self._idempotency.find(attempt) if attempt else None
         if given is not None:
             return given
-        if insertion is Insertion.KEY_TAKEN or payment.order_id is None:
+        if insertion is Insertion.KEY_TAKEN:
+            # Stored when the statement ran, gone when it was read: it was purged, or is being so.
             raise in_progress()
         async with self._database.statement() as connection:
             order = await find_order(
-                connection, payment.order_id, merchant_id=payment.merchant_id, livemode=payment.livemode
+                connection, payment.order_id or "", merchant_id=payment.merchant_id, livemode=payment.livemode
             )
         if order is not None:
             check_match(order, amount_minor=payment.amount_minor, currency=payment.currency)
             check_payable(order)
-        raise ConflictError("The order was just taken by another payment. Read it, and try again.", param="order_id")
+        raise OrderBusyError("The order is being changed at this moment. Try again.", param="order_id")
 
     async def capture(
         self, caller: Caller, payment_id: str, amount_minor: int | None, attempt: Attempt | None
@@ -176,15 +172,7 @@ class PaymentService:
     async def _save(self, connection: Connection, before: Payment, after: Payment, now: datetime) -> None:
         events: tuple[Event, ...] = ()
         if after.status is PaymentStatus.CANCELLED:
-            events = (
-                new_event(
-                    EventType.PAYMENT_CANCELLED,
-                    payment_snapshot(after),
-                    merchant_id=after.merchant_id,
-                    now=now,
-                    traceparent=after.traceparent,
-                ),
-            )
+            events = (payment_event(EventType.PAYMENT_CANCELLED, after, now),)
         change = PaymentChange(before=before, after=after, events=events, due_in_seconds=next_due_seconds(after, now))
         await save_payment(connection, change)
         if after.status is PaymentStatus.CANCELLED and after.bound_order_id is not None:
@@ -218,7 +206,7 @@ class PaymentService:
                 limit=limit,
                 starting_after=starting_after,
                 status=status,
-                order_id=order_id if order is None else None,
+                order_id=order_id,
                 bound_order_id=order.id if order is not None else None,
                 method=method,
                 created_from=created_from,

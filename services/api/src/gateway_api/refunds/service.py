@@ -8,13 +8,13 @@ from gateway_api.idempotency import Attempt, Idempotency
 from gateway_api.refunds.schemas import CreateRefund
 from gateway_common.clock import Clock
 from gateway_common.db.database import Connection, Database
-from gateway_common.events.model import EventType, new_event
+from gateway_common.events.model import EventType
 from gateway_common.events.store import insert_events
 from gateway_common.ids import REFUND, new_id
 from gateway_common.payments.model import Payment
 from gateway_common.payments.store import PaymentChange, get_payment, save_payment
 from gateway_common.queue.ringer import Ringer
-from gateway_common.refunds.model import Refund, RefundStatus, decide_refund, post_hold, refund_snapshot
+from gateway_common.refunds.model import Refund, RefundStatus, decide_refund, post_hold, refund_event, refund_snapshot
 from gateway_common.refunds.store import get_refund, insert_refund, list_refunds
 
 CREATED = 201
@@ -44,17 +44,10 @@ class RefundService:
                 before=payment, after=reserved, postings=(post_hold(refund, refund.created_at),), due_in_seconds=0
             )
             await save_payment(connection, change)
-            snapshot = refund_snapshot(refund)
-            event = new_event(
-                EventType.REFUND_CREATED,
-                snapshot,
-                merchant_id=refund.merchant_id,
-                now=refund.created_at,
-                traceparent=payment.traceparent,
-            )
+            event = refund_event(EventType.REFUND_CREATED, refund, refund.created_at, payment.traceparent)
             deliveries = await insert_events(connection, [event])
             to_ring.append(reserved)
-            return answer(CREATED, snapshot)
+            return answer(CREATED, refund_snapshot(refund))
 
         given = await self._idempotency.run(attempt, act)
         for payment in to_ring:

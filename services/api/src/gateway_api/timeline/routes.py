@@ -1,6 +1,6 @@
 """The route of a payment's timeline: all that happened, in order, and what happens next."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends
 from starlette.responses import Response
@@ -16,6 +16,8 @@ from gateway_common.payments.store import get_payment
 from gateway_common.timeline.model import timeline_snapshot
 from gateway_common.timeline.store import find_work, list_timeline, list_waiting_deliveries
 
+TIMEOUT_SECONDS: Final = 5.0
+
 
 def timeline_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
     router = StrictRouter(prefix="/api/v1/payments", tags=["payments"])
@@ -24,7 +26,7 @@ def timeline_routes(database: Database, authenticator: Authenticator) -> StrictR
     @router.get("/{payment_id}/timeline", summary="Read a payment's timeline", responses={200: {"model": TimelineBody}})
     async def get_timeline(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Events, provider answers, ledger entries and webhook attempts of a payment, and what happens next."""
-        async with database.transaction() as connection:
+        async with database.snapshot(timeout_seconds=TIMEOUT_SECONDS) as connection:
             payment = await get_payment(
                 connection, payment_id, merchant_id=caller.merchant_id, livemode=caller.livemode
             )
