@@ -16,9 +16,10 @@ from fastapi import FastAPI
 from gateway_api.auth import Authenticator
 from gateway_api.jobs.routes import job_routes
 from gateway_api.key_uses import KeyUses
-from gateway_api.limits import RateLimiter, TokenBuckets
+from gateway_api.limits import RateLimiter
 from gateway_api.main import create_app, merchant_routers
 from gateway_api.settings import ApiSettings
+from gateway_api.token_buckets import TokenBuckets
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database

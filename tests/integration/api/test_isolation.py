@@ -33,7 +33,8 @@ class Route:
     method: str
     path: str
     security: list[dict[str, Any]]
-    query: tuple[str, ...]
+    query: dict[str, str]
+    """The pattern of each query parameter, if it has one."""
 
     @property
     def name(self) -> str:
@@ -80,6 +81,7 @@ async def owned_by_a(api: Api) -> dict[str, str]:
     key_id = expect(201, await post("/api/v1/api-keys", json={"scopes": ["read"], "name": A}))["id"]
     await number_all_events(api.database)
     (event, *_) = expect(200, await api.client.get("/api/v1/events"))["data"]
+    (entry, *_) = expect(200, await api.client.get("/api/v1/ledger/entries"))["data"]
     (delivery, *_) = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
     return {
         "payment_id": payment_id,
@@ -88,6 +90,7 @@ async def owned_by_a(api: Api) -> dict[str, str]:
         "endpoint_id": endpoint_id,
         "delivery_id": delivery["id"],
         "event_id": event["id"],
+        "entry_id": entry["id"],
         "key_id": key_id,
         "key": A_KEY,
         "client_token": created["client_token"],
@@ -102,7 +105,11 @@ async def routes(api: Api) -> list[Route]:
             method.upper(),
             path,
             operation["security"],
-            tuple(each["name"] for each in operation.get("parameters", []) if each["in"] == "query"),
+            {
+                each["name"]: each["schema"].get("pattern", "")
+                for each in operation.get("parameters", [])
+                if each["in"] == "query"
+            },
         )
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
@@ -172,8 +179,11 @@ async def test_strangers_and_the_other_mode_find_nothing_and_change_nothing(api:
 def queries(route: Route, owned: dict[str, str]) -> list[str]:
     """Filters and cursors that name what merchant A owns."""
     named = [f"?{name}={owned[name]}" for name in route.query if name in owned]
-    cursors = [f"?starting_after={value}" for name, value in owned.items() if name.endswith("_id")]
-    return named + (cursors if "starting_after" in route.query else [])
+    if (cursor := route.query.get("starting_after")) is None:
+        return named
+    cursors = [f"?starting_after={value}" for value in owned.values() if re.search(cursor, value)]
+    assert cursors, f"{route.name} lists what merchant A owns none of: make one in `owned_by_a`."
+    return named + cursors
 
 
 async def test_without_a_secret_every_route_is_shut_and_nothing_changes(api: Api, owned: dict[str, str]) -> None:
@@ -259,4 +269,4 @@ async def test_the_walk_would_see_a_leak(api: Api, owned: dict[str, str]) -> Non
 
 def test_a_parameter_nobody_filled_is_named() -> None:
     with pytest.raises(AssertionError, match="takes a dispute_id, and this test knows none"):
-        Route("GET", "/api/v1/disputes/{dispute_id}", [{"ApiKey": []}], ()).filled({})
+        Route("GET", "/api/v1/disputes/{dispute_id}", [{"ApiKey": []}], {}).filled({})

@@ -8,7 +8,7 @@ PAYMENTS = "/api/v1/payments"
 JSON = {"Content-Type": "application/json"}
 VALID = json.dumps(NEW_PAYMENT).encode()
 WHOLE = "amount: must be a whole number of the currency's smallest unit: 50000 is 500.00 INR."
-UNNAMED = "The body: an entry is not a field of this request."
+UNNAMED = "The body has a field that this request does not know; its name is not repeated, for it may be a card number."
 
 
 def amount(written: bytes) -> bytes:

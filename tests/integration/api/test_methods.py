@@ -40,7 +40,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({}, "method", "method: must be 'upi', 'card', 'netbanking' or 'wallet'."),
     ({"method": "cash"}, "method", "method: must be 'upi', 'card', 'netbanking' or 'wallet'."),
     ({"method": "upi"}, "vpa", "vpa: is required."),
-    ({"method": "upi", "vpa": "nope"}, "vpa", "vpa: must be a UPI address such as name@bank."),
+    (
+        {"method": "upi", "vpa": "nope"},
+        "vpa", "vpa: must be a UPI address such as name@bank, with 2 characters or more before the @.",
+    ),
     ({"method": "upi", "upi": {"flow": "collect"}}, "vpa", "vpa: is required."),
     (
         {"method": "upi", "upi": {"flow": "intent"}, "vpa": "test@upi"},
@@ -77,10 +80,16 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (by_card(pin="1234"), "card.pin", "card.pin: is not a field of this request."),
     (by_card(name=""), "card.name", "card.name: must not be empty."),
     ({"method": "netbanking"}, "bank", "bank: is required."),
-    ({"method": "netbanking", "bank": "HDFC Bank"}, "bank", "bank: must be 2 to 32 of a to z, 0 to 9 and _."),
+    (
+        {"method": "netbanking", "bank": "HDFC Bank"},
+        "bank", "bank: must be 2 to 32 lower-case letters, digits or _, such as hdfc.",
+    ),
     ({"method": "netbanking", "wallet": "paytm", "bank": "hdfc"}, "wallet", "wallet: is not a field of this request."),
     ({"method": "wallet"}, "wallet", "wallet: is required."),
-    ({"method": "wallet", "wallet": "x"}, "wallet", "wallet: must be 2 to 32 of a to z, 0 to 9 and _."),
+    (
+        {"method": "wallet", "wallet": "x"},
+        "wallet", "wallet: must be 2 to 32 lower-case letters, digits or _, such as hdfc.",
+    ),
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from tests.support.api import KEYS, NEW_PAYMENT, NO_REDIS, Api, expect, expect_error, running_api
 from tests.support.redis_server import silent_server
 
-from gateway_api.limits import TIMEOUT_SECONDS
+from gateway_api.token_buckets import TIMEOUT_SECONDS
 from gateway_common.merchants.seed import TEST_KEY, TEST_SECRET
 
 PAYMENTS = "/api/v1/payments"

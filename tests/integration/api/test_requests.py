@@ -1,5 +1,6 @@
 """Whatever a client can send is answered: with its own fault, in one shape, under a request id, never with a 500."""
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -141,6 +142,25 @@ async def test_another_content_type_is_not_supported(api: Api) -> None:
     expect_error(415, "unsupported_media_type", await api.client.post(PAYMENTS, content=VALID))
 
 
+async def test_a_header_that_says_who_asks_is_taken_once(api: Api) -> None:
+    for name in ("Idempotency-Key", "X-Api-Key", "X-Api-Secret", "Authorization"):
+        twice = [(name, KEYS.get(name, "one-of-two")), (name, "two-of-two")]
+        others = [(other, value) for other, value in (KEYS | JSON).items() if other != name]
+        response = await api.browser().post(PAYMENTS, content=VALID, headers=others + twice)
+
+        assert expect_error(400, "invalid_request", response) == f"{name}: is there twice. Send it once."
+        assert response.json()["error"]["param"] == name
+        assert "of-two" not in response.text
+
+
+async def test_a_compressed_body_is_not_read_as_if_it_were_not(api: Api) -> None:
+    for body in (VALID, gzip.compress(VALID)):
+        response = await api.client.post(PAYMENTS, content=body, headers=JSON | {"Content-Encoding": "gzip"})
+
+        message = expect_error(415, "unsupported_media_type", response)
+        assert message == "Send the body as it is, without Content-Encoding."
+
+
 async def test_json_by_any_of_its_names_is_taken(api: Api) -> None:
     for content_type in (
         "application/json",
@@ -203,7 +223,7 @@ async def test_an_unknown_path_and_a_wrong_method_are_told(api: Api) -> None:
     assert expect_error(404, "not_found", unknown) == "There is nothing at GET /api/v1/nothing."
     # What may be a card number is not said again.
     assert expect_error(404, "not_found", misplaced) == "There is nothing at this path."
-    assert expect_error(405, "method_not_allowed", wrong) == "PUT is not possible here."
+    assert expect_error(405, "method_not_allowed", wrong) == "PUT is not possible here. Allowed: GET, POST."
     assert wrong.headers["allow"] == "GET, POST"
 
 

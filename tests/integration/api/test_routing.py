@@ -39,6 +39,32 @@ async def test_a_wrong_query_value_is_told_with_its_parameter(api: Api) -> None:
         assert response.json()["error"]["param"] == query.partition("=")[0]
 
 
+CURSORS = {
+    "/api/v1/orders": ["ord_1"],
+    "/api/v1/payments": ["pay_1"],
+    "/api/v1/payments/pay_1/refunds": ["rfnd_1"],
+    "/api/v1/refunds": ["rfnd_1"],
+    "/api/v1/events": ["evt_1"],
+    "/api/v1/ledger/entries": ["ent_1"],
+    "/api/v1/webhook-endpoints": ["we_1"],
+    "/api/v1/webhook-deliveries": ["dlv_1"],
+    "/api/v1/api-keys": ["key_test_1", "key_live_1"],
+}
+
+
+async def test_a_list_goes_on_only_from_an_id_of_its_own(api: Api) -> None:
+    """By another noun's id it would begin again, or end."""
+    ids = [each for own in CURSORS.values() for each in own]
+    for path, own in CURSORS.items():
+        for cursor in ids:
+            response = await api.client.get(path, params={"starting_after": cursor})
+
+            assert response.status_code == (422 if cursor not in own else 404 if "pay_1" in path else 200), path
+            if cursor not in own:
+                message = expect_error(422, "validation_failed", response)
+                assert message == "starting_after: must be the next_cursor of the page before."
+
+
 def test_every_route_of_the_api_is_strict(api: Api) -> None:
     """Probes and what is there to be read need not be."""
     routes = [context.original_route for context in iter_route_contexts(api.app.routes)]

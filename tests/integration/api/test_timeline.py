@@ -15,6 +15,7 @@ from tests.support.receiver import Receiver, answering, running_receiver
 from tests.support.records import read_rows, store_order
 from tests.support.waiting import wait_until
 
+from gateway_api.timeline.schemas import TimelineBody
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.queue.messages import WEBHOOKS_STREAM
@@ -33,6 +34,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def timeline(api: Api, payment_id: str) -> dict[str, Any]:
     told: dict[str, Any] = expect(200, await api.client.get(f"{PAYMENTS}/{payment_id}/timeline"))
     assert (told["object"], told["payment_id"], told["has_more"]) == ("timeline", payment_id, False)
+    described = TimelineBody.model_validate(told)
+    assert [set(type(entry).model_fields) for entry in described.entries] == [set(entry) for entry in told["entries"]]
     moments = [entry["at"] for entry in told["entries"]]
     assert moments == sorted(moments)
     return told

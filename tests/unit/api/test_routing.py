@@ -1,9 +1,9 @@
-"""Query parameters: known ones once, and a sentence for any other."""
+"""Query parameters: known ones once, and a sentence for any other. Headers that say who asks: once."""
 
 import pytest
 
-from gateway_api.routing import check_query
-from gateway_common.errors import UnprocessableError
+from gateway_api.routing import check_headers, check_query
+from gateway_common.errors import InvalidRequestError, UnprocessableError, UnsupportedMediaTypeError
 
 KNOWN = ("limit", "order_id")
 
@@ -50,3 +50,34 @@ def test_a_repeated_parameter_is_named(query: bytes) -> None:
 
 def test_a_query_of_very_many_parts_is_not_taken_apart() -> None:
     assert refusal(b"&a=1" * 10_000).message == "There are too many query parameters."
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"x-api-key", b"a"), (b"x-api-secret", b"b"), (b"idempotency-key", b"c")],
+        [(b"accept", b"a"), (b"accept", b"b")],
+        [(b"content-encoding", b"identity")],
+        [(b"content-encoding", b"Identity")],
+    ],
+)
+def test_headers_pass_that_are_there_once_or_say_nothing_of_the_caller(headers: list[tuple[bytes, bytes]]) -> None:
+    check_headers(headers)
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Api-Key", "X-Api-Secret", "X-Client-Token", "Authorization"])
+def test_a_header_that_says_who_asks_is_refused_twice_even_with_one_value(name: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        check_headers([(name.lower().encode(), b"same"), (b"accept", b"*/*"), (name.lower().encode(), b"same")])
+
+    assert caught.value.message == f"{name}: is there twice. Send it once."
+    assert caught.value.param == name
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"br", b"identity, gzip", b""])
+def test_an_encoded_body_is_refused(encoding: bytes) -> None:
+    with pytest.raises(UnsupportedMediaTypeError) as caught:
+        check_headers([(b"content-encoding", encoding)])
+
+    assert caught.value.message == "Send the body as it is, without Content-Encoding."

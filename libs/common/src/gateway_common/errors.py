@@ -24,16 +24,18 @@ class GatewayError(Exception):
     retry_after_seconds: int | None = None
     meaning: str
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
+    def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
+        if retry_after_seconds is not None:
+            self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidRequestError(GatewayError):
     code = "invalid_request"
     status = 400
-    meaning = "The request can't be read: its body is not JSON as it has to be, or a header is malformed."
+    meaning = "The request can't be read: its body is not JSON as it has to be, or a header is malformed or repeated."
 
 
 class UnauthenticatedError(GatewayError):
@@ -106,7 +108,7 @@ class PayloadTooLargeError(GatewayError):
 class UnsupportedMediaTypeError(GatewayError):
     code = "unsupported_media_type"
     status = 415
-    meaning = "The body is not declared as JSON by the header Content-Type."
+    meaning = "The body is not declared as JSON by the header Content-Type, or it is compressed."
 
 
 class UnprocessableError(GatewayError):
@@ -127,10 +129,6 @@ class RateLimitedError(GatewayError):
     retry_after_seconds = 1
     meaning = "This key, or this address, has sent too many requests; wait as long as the Retry-After header says."
 
-    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-
 
 class InternalError(GatewayError):
     code = "internal_error"
@@ -138,10 +136,6 @@ class InternalError(GatewayError):
     retryable = True
     retry_after_seconds = 1
     meaning = "Something broke on our side; it is logged under the `request_id`."
-
-    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class UnavailableError(GatewayError):

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from starlette.responses import Response
+
+CREATED: Final = 201
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from gateway_api.echo import holds_long_number, is_name
 from gateway_api.fields import PATTERNS
-from gateway_api.json_body import holds_long_number, is_name
 from gateway_common.errors import (
     GatewayError,
     InvalidRequestError,
@@ -47,6 +47,9 @@ _WORDS: Final = {
     "model_attributes_type": "must be a JSON object",
     "list_type": "must be a list",
 }
+_UNNAMED_FIELD: Final = (
+    "The body has a field that this request does not know; its name is not repeated, for it may be a card number."
+)
 _WHOLE_AMOUNT: Final = "must be a whole number of the currency's smallest unit: 50000 is 500.00 INR"
 _ABOUT_THE_BODY: Final = {
     "missing": "The request needs a JSON body, with the header Content-Type: application/json.",
@@ -84,8 +87,7 @@ def _may_be_repeated(request: Request, status: int) -> bool:
 
     What was refused for its rate was never begun.
     """
-    is_begun = status != HTTPStatus.TOO_MANY_REQUESTS
-    return not is_begun or request.method != "POST" or "idempotency-key" in request.headers
+    return status == HTTPStatus.TOO_MANY_REQUESTS or request.method != "POST" or "idempotency-key" in request.headers
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:
@@ -126,9 +128,11 @@ def explain(problem: dict[str, Any], location: Sequence[str]) -> tuple[str, str 
     if location[-1] == "[key]":
         location, what = location[:-2], f"each key {what}"
     named = list(takewhile(is_name, location))
-    if len(named) < len(location):
-        what = f"an entry {what}"
     param = ".".join(named) or None
+    if len(named) < len(location):
+        if kind == "extra_forbidden":
+            return _UNNAMED_FIELD, param
+        what = f"an entry {what}"
     return f"{param or 'The body'}: {what}.", param
 
 
@@ -138,8 +142,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return error_response(request, _nothing_there(request))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        message = f"{request.method} is not possible here."
-        return error_response(request, MethodNotAllowedError(message), {**(error.headers or {}), **_allow(request)})
+        headers = {**(error.headers or {}), **_allow(request)}
+        message = f"{request.method} is not possible here. Allowed: {headers['Allow']}."
+        return error_response(request, MethodNotAllowedError(message), headers)
     return error_response(request, InvalidRequestError(str(error.detail)), error.headers)
 
 

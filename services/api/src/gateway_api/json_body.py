@@ -9,13 +9,12 @@ from typing import Any, Final, Never
 
 from starlette.requests import ClientDisconnect, Request
 
+from gateway_api.echo import is_name
 from gateway_common.errors import InvalidRequestError, UnsupportedMediaTypeError
 
 DEPTH_MAX: Final = 20
 """No request of ours is nested deeper than four."""
 _JSON_TYPE: Final = re.compile(r"application/([\w.!#$&^-]+\+)?json", re.IGNORECASE)
-_LONG_NUMBER: Final = re.compile(r"\d(?:[ .+-]?\d){11}")
-_NAME: Final = re.compile(r"\d{1,3}|[^\W\d][\w .\-]{0,63}")
 
 
 class JsonRequest(Request):
@@ -59,16 +58,6 @@ def parse_json(body: bytes) -> Any:
     if body.count(b"{") + body.count(b"[") > DEPTH_MAX:
         _check_depth(value)
     return value
-
-
-def is_name(word: str) -> bool:
-    """Whether a name that a caller chose may be repeated to it: short, plain, and no number that may be a card's."""
-    return _NAME.fullmatch(word) is not None and not holds_long_number(word)
-
-
-def holds_long_number(text: str) -> bool:
-    """Whether a card's number may stand in there, also with spaces or dashes in between."""
-    return _LONG_NUMBER.search(text) is not None
 
 
 def _check_depth(value: Any) -> None:

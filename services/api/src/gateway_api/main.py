@@ -21,9 +21,9 @@ from gateway_api.key_uses import KeyUses
 from gateway_api.keys.routes import key_routes
 from gateway_api.keys.service import KeyService
 from gateway_api.ledger.routes import ledger_routes
-from gateway_api.limits import RateLimiter, TokenBuckets
+from gateway_api.limits import RateLimiter
 from gateway_api.middleware import CheckoutCors, RequestContext
-from gateway_api.openapi import ERRORS, TAGS, DescribedApp
+from gateway_api.openapi import ERRORS, TAGS, DescribedApp, operation_id
 from gateway_api.orders.routes import order_routes
 from gateway_api.orders.service import OrderService
 from gateway_api.payments.routes import payment_routes
@@ -33,6 +33,7 @@ from gateway_api.refunds.service import RefundService
 from gateway_api.routing import StrictRouter
 from gateway_api.settings import ApiSettings
 from gateway_api.timeline.routes import timeline_routes
+from gateway_api.token_buckets import TokenBuckets
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.clock import Clock, system_clock
@@ -58,6 +59,7 @@ def create_app(routers: Sequence[StrictRouter], health: Health, settings: ApiSet
         redirect_slashes=False,
         responses=ERRORS,
         openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
     )
     app.add_middleware(CheckoutCors)
     app.add_middleware(RequestContext, body_max_bytes=settings.body_max_bytes, clock=system_clock)

@@ -1,14 +1,16 @@
-"""What the OpenAPI document says beyond what FastAPI reads off the routes: who may call, how errors look, and that
-every POST takes an Idempotency-Key. It is written down here and costs no request anything.
+"""What the OpenAPI document says beyond what FastAPI reads off the routes: who may call, how errors look, that every
+POST takes an Idempotency-Key, and the headers of answers. It is written down here and costs no request anything.
 """
 
 from itertools import groupby
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from gateway_common.errors import GatewayError, error_kinds
+from gateway_common.errors import GatewayError, RateLimitedError, error_kinds
+from gateway_common.idempotency.model import KEY_PATTERN
 
 
 class ErrorContent(BaseModel):
@@ -42,8 +44,37 @@ _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same key with the same request gives the first answer again.",
-    "schema": {"type": "string", "minLength": 8, "maxLength": 255, "pattern": "^[!-~]*$"},
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
 }
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "X-Request-Id": {
+        "description": "The request's id: what the caller sent, or a new one. Logs and errors name it.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Limit": {
+        "description": "So many requests at once, after a rest. Not sent while nobody counts.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RateLimit-Remaining": {
+        "description": "So many of them are left.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "RateLimit-Reset": {
+        "description": "In so many seconds all of them are there again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Idempotent-Replayed": {
+        "description": "Sent if this is the answer that the Idempotency-Key was given before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {
+        "description": "In so many seconds the same request may succeed. Not sent where it would not.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+_ON_ALL: Final = ("X-Request-Id",)
+_RATE_LIMIT: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 TAGS: Final = [
     {"name": "orders", "description": "Say what is to be paid, once, where no browser can change it."},
     {"name": "payments", "description": "Take a payment, follow it, capture it."},
@@ -56,11 +87,11 @@ TAGS: Final = [
     {"name": "checkout", "description": "What the customer's browser calls, with the publishable key alone."},
     {"name": "test", "description": "Only in test mode: what the workers have done and have to do."},
 ]
-_ALWAYS: Final = {422, 503}
+_ALWAYS: Final = {400, 422, 503}
 _WITH_A_KEY: Final = {401, 403, 429}
 _WITH_A_PATH: Final = {404}
-_WITH_A_POST: Final = {400, 409}
-_WITH_A_BODY: Final = {400, 413, 415}
+_WITH_A_POST: Final = {409}
+_WITH_A_BODY: Final = {413, 415}
 _DESCRIBED: Final = _ALWAYS | _WITH_A_KEY | _WITH_A_PATH | _WITH_A_POST | _WITH_A_BODY
 
 
@@ -70,11 +101,20 @@ class DescribedApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
-            document["components"] |= {"securitySchemes": _SCHEMES, "responses": _error_responses()}
+            document["components"] |= {
+                "headers": _HEADERS,
+                "securitySchemes": _SCHEMES,
+                "responses": _error_responses(),
+            }
             for operations in document["paths"].values():
                 for method, operation in operations.items():
                     _describe(method, operation)
         return super().openapi()
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the function that answers: a client made from the document calls its own by it."""
+    return route.name
 
 
 def _describe(method: str, operation: dict[str, Any]) -> None:
@@ -84,6 +124,13 @@ def _describe(method: str, operation: dict[str, Any]) -> None:
         _drop_null(parameter["schema"])
     if method == "post":
         parameters.append(_IDEMPOTENCY_KEY)
+    for status, response in operation["responses"].items():
+        is_success = status != "default"
+        response["headers"] = _headers(
+            *_ON_ALL,
+            *(_RATE_LIMIT if security and is_success else ()),
+            *(("Idempotent-Replayed",) if method == "post" and is_success else ()),
+        )
     statuses = set(_ALWAYS)
     statuses |= _WITH_A_KEY if security else set()
     statuses |= _WITH_A_PATH if any(parameter["in"] == "path" for parameter in parameters) else set()
@@ -110,14 +157,20 @@ def _error_responses() -> dict[str, Any]:
 
 
 def _error_response(kinds: list[type[GatewayError]]) -> dict[str, Any]:
-    headers: dict[str, Any] = {"X-Request-Id": {"schema": {"type": "string"}}}
-    if any(kind.retry_after_seconds is not None for kind in kinds):
-        headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
+    can_wait = any(kind.retry_after_seconds is not None for kind in kinds)
     return {
         "description": "\n\n".join(f"`{kind.code}`: {kind.meaning}" for kind in kinds),
-        "headers": headers,
+        "headers": _headers(
+            *_ON_ALL,
+            *(_RATE_LIMIT if RateLimitedError in kinds else ()),
+            *(("Retry-After",) if can_wait else ()),
+        ),
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
     }
+
+
+def _headers(*names: str) -> dict[str, dict[str, str]]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _name(status: int) -> str:

@@ -1,9 +1,9 @@
-"""The router of every noun of the API: its routes read bodies strictly and know their query parameters.
+"""The router of every noun of the API: its routes read bodies and headers strictly and know their query parameters.
 
 `create_app` takes no other router, so a new noun can't forget it.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,15 +13,28 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway_api.json_body import JsonRequest, is_name
-from gateway_common.errors import UnprocessableError
+from gateway_api.echo import is_name
+from gateway_api.json_body import JsonRequest
+from gateway_common.errors import InvalidRequestError, UnprocessableError, UnsupportedMediaTypeError
 
 PARAMETERS_MAX: Final = 100
 """Far more than any route knows; so that a long query is not taken apart before it is refused."""
+_ENCODING: Final = b"content-encoding"
+_READ_ONCE: Final = {
+    b"authorization": "Authorization",
+    b"idempotency-key": "Idempotency-Key",
+    b"x-api-key": "X-Api-Key",
+    b"x-api-secret": "X-Api-Secret",
+    b"x-client-token": "X-Client-Token",
+    _ENCODING: "Content-Encoding",
+}
+"""Of two of these another program on the way may read the one that we do not."""
 
 
 class StrictRoute(APIRoute):
     """Refuses an unknown or repeated query parameter: a filter that is silently ignored shows what was not asked for.
+
+    And a repeated header of those that say who asks, and a body that is encoded.
 
     This goes before the question who is calling, as FastAPI's own reading of bodies does; it reveals nothing.
     """
@@ -32,6 +45,7 @@ class StrictRoute(APIRoute):
         takes_body = self.body_field is not None
 
         async def strict(request: Request) -> Response:
+            check_headers(request.scope["headers"])
             if request.scope["query_string"]:
                 check_query(request.scope["query_string"], known)
             if takes_body:
@@ -47,6 +61,18 @@ class StrictRouter(APIRouter):
 
     def __init__(self, *, prefix: str, tags: list[str]) -> None:
         super().__init__(prefix=prefix, tags=list(tags), route_class=StrictRoute)
+
+
+def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """InvalidRequestError for a header that is there twice, UnsupportedMediaTypeError for an encoded body."""
+    found = [header for header in headers if header[0] in _READ_ONCE]
+    values = dict(found)
+    if len(values) != len(found):
+        names = [name for name, _ in found]
+        twice = next(title for name, title in _READ_ONCE.items() if names.count(name) > 1)
+        raise InvalidRequestError(f"{twice}: is there twice. Send it once.", param=twice)
+    if values.get(_ENCODING, b"identity").lower() != b"identity":
+        raise UnsupportedMediaTypeError("Send the body as it is, without Content-Encoding.", param="Content-Encoding")
 
 
 def check_query(query: bytes, known: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from gateway_api.addresses import parse_trusted_proxies
-from gateway_api.limits import Limit
+from gateway_api.token_buckets import Limit
 from gateway_common.settings import Port, ProcessSettings, StoreSettings
 
 RequestsPerSecond = Annotated[int, Field(ge=1, le=1_000_000)]

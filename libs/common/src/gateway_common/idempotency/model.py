@@ -12,7 +12,10 @@ from gateway_common.errors import IdempotencyInProgressError, InvalidRequestErro
 
 KEPT_FOR: Final = timedelta(days=30)
 """How long an answer is given again."""
-_KEY: Final = re.compile(r"[\x21-\x7e]{8,255}")
+KEY_PATTERN: Final = r"^[\x21-\x7e]{8,255}$"
+KEY_RULE: Final = "must be 8 to 255 visible ASCII characters"
+_KEY: Final = re.compile(KEY_PATTERN)
+_HEADER: Final = "Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ def parse_idempotency_key(header: str | None) -> str | None:
     if header is None:
         return None
     if not _KEY.fullmatch(header):
-        raise InvalidRequestError("Idempotency-Key must be 8 to 255 visible ASCII characters.", param="Idempotency-Key")
+        raise InvalidRequestError(f"{_HEADER} {KEY_RULE}.", param=_HEADER)
     return header
 
 

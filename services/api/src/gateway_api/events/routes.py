@@ -1,50 +1,33 @@
 """The routes of events. An event is listed once it has its number, a moment after its change."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import Limit, PathId, StartingAfter
+from gateway_api.events.schemas import AfterEvent, EventBody, EventPage
+from gateway_api.fields import Limit, PathId
 from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.errors import UnprocessableError
-from gateway_common.events.model import EventType, numbered_event_snapshot
-from gateway_common.events.store import get_event, list_events, list_events_after
+from gateway_common.events import store
+from gateway_common.events.model import numbered_event_snapshot
 from gateway_common.merchants.model import Scope
 
 AfterSequence = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
-
-
-class EventBody(BaseModel):
-    id: str
-    object: Literal["event"]
-    type: EventType
-    created_at: AwareDatetime
-    sequence: int
-    livemode: bool
-    data: dict[str, Any]
-
-
-class EventPage(BaseModel):
-    object: Literal["list"]
-    data: list[EventBody]
-    has_more: bool
-    next_cursor: str | None
 
 
 def event_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
     router = StrictRouter(prefix="/api/v1/events", tags=["events"])
     reader = Depends(authenticator.may(Scope.READ))
 
-    @router.get("", responses={200: {"model": EventPage}})
-    async def list_all_events(
+    @router.get("", summary="List events", responses={200: {"model": EventPage}})
+    async def list_events(
         caller: Annotated[Caller, reader],
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterEvent = None,
         after_sequence: AfterSequence = None,
     ) -> Response:
         """List events, the newest first; or with `after_sequence` those behind that number, in order, without a gap.
@@ -57,17 +40,19 @@ def event_routes(database: Database, authenticator: Authenticator) -> StrictRout
         scope: dict[str, Any] = {"merchant_id": caller.merchant_id, "livemode": caller.livemode, "limit": limit + 1}
         async with database.statement() as connection:
             if after_sequence is None:
-                found = await list_events(connection, starting_after=starting_after, **scope)
+                found = await store.list_events(connection, starting_after=starting_after, **scope)
             else:
-                found = await list_events_after(connection, after_sequence, **scope)
+                found = await store.list_events_after(connection, after_sequence, **scope)
         cursor = "id" if after_sequence is None else "sequence"
         return respond_page([numbered_event_snapshot(event) for event in found], limit, cursor=cursor)
 
-    @router.get("/{event_id}", responses={200: {"model": EventBody}})
-    async def read_event(event_id: PathId, caller: Annotated[Caller, reader]) -> Response:
+    @router.get("/{event_id}", summary="Read an event", responses={200: {"model": EventBody}})
+    async def get_event(event_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read an event."""
         async with database.statement() as connection:
-            event = await get_event(connection, event_id, merchant_id=caller.merchant_id, livemode=caller.livemode)
+            event = await store.get_event(
+                connection, event_id, merchant_id=caller.merchant_id, livemode=caller.livemode
+            )
         return respond(answer(200, numbered_event_snapshot(event)))
 
     return router

@@ -1,12 +1,12 @@
 """`GET /test/jobs/status`: what the workers have done and have to do. Exists only in test mode; needs no key."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
+from gateway_api.jobs.schemas import JobsStatus
 from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
 from gateway_common.payments.queue_store import measure_due_payments
@@ -17,26 +17,10 @@ from gateway_common.webhooks.queue_store import measure_due_deliveries
 from gateway_common.workers.store import count_live_workers
 
 
-class QueueStatus(BaseModel):
-    due: int
-    oldest_due_seconds: float
-    rings_waiting: int | None
-    """None when Redis does not say."""
-
-
-class JobsStatus(BaseModel):
-    pending: int
-    processing: int
-    completed: int
-    failed: int
-    worker_status: Literal["running", "stopped"]
-    queues: dict[str, QueueStatus]
-
-
 def job_routes(database: Database, bells: Mapping[str, DoorbellBroker]) -> StrictRouter:
     router = StrictRouter(prefix="/api/v1/test", tags=["test"])
 
-    @router.get("/jobs/status", responses={200: {"model": JobsStatus}})
+    @router.get("/jobs/status", summary="Read what the workers do", responses={200: {"model": JobsStatus}})
     async def get_jobs_status() -> Response:
         """Payments and refunds by where they are, the processor, and the queues as PostgreSQL and Redis see them."""
         async with database.statement() as connection:

@@ -5,7 +5,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StrictInt
 
-from gateway_api.fields import Moment, Name, RequestBody
+from gateway_api.fields import Moment, Name, RequestBody, starting_after
+from gateway_common.ids import LIVE_KEY, TEST_KEY
 from gateway_common.merchants.model import OVERLAP_MOST, Scope
 
 OVERLAP_DEFAULT_SECONDS: Final = 86_400
@@ -15,6 +16,9 @@ _OVERLAP_MOST_SECONDS: Final = int(OVERLAP_MOST.total_seconds())
 def _cut_to_milliseconds(moment: datetime) -> datetime:
     """What is stored is what is shown."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+AfterKey = Annotated[str | None, starting_after(TEST_KEY, LIVE_KEY)]
 
 
 class CreateKey(RequestBody):

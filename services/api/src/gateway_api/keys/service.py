@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from gateway_api.answers import Answer, answer
+from gateway_api.answers import CREATED, Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
 from gateway_api.keys.schemas import CreateKey
@@ -30,8 +30,6 @@ from gateway_common.merchants.store import (
     list_api_keys,
     save_api_key,
 )
-
-CREATED = 201
 
 
 class KeyService:

@@ -1,73 +1,37 @@
 """The routes of balance and ledger. They only read: money moves with payments and refunds."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import IdFilter, Limit, StartingAfter
+from gateway_api.fields import IdFilter, Limit
+from gateway_api.ledger.schemas import AfterLedgerEntry, BalanceBody, LedgerEntryPage
 from gateway_api.routing import StrictRouter
 from gateway_common.db.database import Database
-from gateway_common.ledger.model import Account, PostingKind, balance_snapshot, entry_snapshot
+from gateway_common.ledger.model import balance_snapshot, entry_snapshot
 from gateway_common.ledger.store import find_balances, list_entries
 from gateway_common.merchants.model import Scope
-
-
-class CurrencyBalance(BaseModel):
-    currency: str
-    available: int
-    held_for_refunds: int
-    fees: int
-    with_providers: int
-
-
-class BalanceBody(BaseModel):
-    object: Literal["balance"]
-    livemode: bool
-    data: list[CurrencyBalance]
-
-
-class LedgerEntryBody(BaseModel):
-    id: str
-    object: Literal["ledger_entry"]
-    transaction_id: str
-    kind: PostingKind
-    account: Account
-    amount: int
-    currency: str
-    payment_id: str
-    refund_id: str | None
-    livemode: bool
-    created_at: datetime
-
-
-class LedgerEntryPage(BaseModel):
-    object: Literal["list"]
-    data: list[LedgerEntryBody]
-    has_more: bool
-    next_cursor: str | None
 
 
 def ledger_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
     router = StrictRouter(prefix="/api/v1", tags=["ledger"])
     reader = Depends(authenticator.may(Scope.READ))
 
-    @router.get("/balance", responses={200: {"model": BalanceBody}})
+    @router.get("/balance", summary="Read the balance", responses={200: {"model": BalanceBody}})
     async def get_balance(caller: Annotated[Caller, reader]) -> Response:
         """What is the merchant's, held for refunds, kept as fees, and still with providers, by currency."""
         async with database.statement() as connection:
             balances = await find_balances(connection, merchant_id=caller.merchant_id, livemode=caller.livemode)
         return respond(answer(200, balance_snapshot(balances, livemode=caller.livemode)))
 
-    @router.get("/ledger/entries", responses={200: {"model": LedgerEntryPage}})
+    @router.get("/ledger/entries", summary="List ledger entries", responses={200: {"model": LedgerEntryPage}})
     async def list_ledger_entries(
         caller: Annotated[Caller, reader],
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterLedgerEntry = None,
         payment_id: IdFilter = None,
     ) -> Response:
         """List ledger entries, newest first, those of one payment if asked. An amount is what its account gained."""

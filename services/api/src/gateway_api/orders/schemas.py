@@ -1,12 +1,15 @@
 """The bodies of order requests and answers."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway_api.fields import Amount, Currency, Metadata, Reference, RequestBody, Text
+from gateway_api.fields import Amount, Currency, Metadata, Reference, RequestBody, Text, starting_after
+from gateway_common.ids import ORDER
 from gateway_common.orders.model import OrderStatus
+
+AfterOrder = Annotated[str | None, starting_after(ORDER)]
 
 
 class CreateOrder(RequestBody):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from gateway_api.answers import Answer, answer
+from gateway_api.answers import CREATED, Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
 from gateway_api.orders.schemas import CreateOrder
@@ -12,8 +12,6 @@ from gateway_common.errors import ConflictError
 from gateway_common.ids import ORDER, new_id
 from gateway_common.orders.model import Order, order_snapshot
 from gateway_common.orders.store import get_order, insert_order, list_orders
-
-CREATED = 201
 
 
 class OrderService:

@@ -1,10 +1,11 @@
 """A card in a request: checked, hidden from dumps and errors, and sealed before anything is stored."""
 
+import re
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
-from gateway_api.fields import CARD_CVC, CARD_NUMBER, RequestBody, Text
+from gateway_api.fields import CARD_CVC, CARD_NUMBER, PATTERNS, RequestBody, Text
 from gateway_common.crypto import Keyring
 from gateway_common.payments.cards import Card, cvc_digits, dump_card, passes_luhn, seal_context
 from gateway_common.payments.create_store import SealedCard
@@ -14,8 +15,8 @@ _YEAR_MOST: Final = 2099
 
 def _check_number(number: SecretStr) -> SecretStr:
     digits = number.get_secret_value()
-    if not (digits.isascii() and digits.isdigit() and 12 <= len(digits) <= 19):  # noqa: PLR2004 -- ISO/IEC 7812.
-        raise ValueError("must be 12 to 19 digits, without spaces")
+    if not re.fullmatch(CARD_NUMBER, digits):
+        raise ValueError(PATTERNS[CARD_NUMBER])
     if not passes_luhn(digits):
         raise ValueError("is not a card number: its check digit does not fit")
     return number
@@ -23,8 +24,8 @@ def _check_number(number: SecretStr) -> SecretStr:
 
 def _check_cvc(cvc: SecretStr, info: ValidationInfo) -> SecretStr:
     digits = cvc.get_secret_value()
-    if not (digits.isascii() and digits.isdigit() and 3 <= len(digits) <= 4):  # noqa: PLR2004
-        raise ValueError("must be 3 or 4 digits")
+    if not re.fullmatch(CARD_CVC, digits):
+        raise ValueError(PATTERNS[CARD_CVC])
     # The number stands before the CVC and was read before it; if it was refused, that is said first.
     number = info.data.get("number")
     if number is not None and len(digits) != (wanted := cvc_digits(number.get_secret_value())):

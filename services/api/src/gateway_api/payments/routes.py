@@ -7,9 +7,16 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import CreatedFrom, CreatedTo, Limit, OrderFilter, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, IdFilter, Limit, PathId
 from gateway_api.idempotency import attempt_of
-from gateway_api.payments.schemas import CancelPayment, CapturePayment, CreatePayment, PaymentBody, PaymentPage
+from gateway_api.payments.schemas import (
+    AfterPayment,
+    CancelPayment,
+    CapturePayment,
+    CreatePayment,
+    PaymentBody,
+    PaymentPage,
+)
 from gateway_api.payments.service import PaymentService
 from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
@@ -20,20 +27,20 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
     router = StrictRouter(prefix="/api/v1/payments", tags=["payments"])
     reader, writer = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WRITE))
 
-    @router.post("", status_code=201, responses={201: {"model": PaymentBody}})
+    @router.post("", summary="Create a payment", status_code=201, responses={201: {"model": PaymentBody}})
     async def create_payment(request: Request, body: CreatePayment, caller: Annotated[Caller, writer]) -> Response:
         """Create a payment. It is stored and answered at once as `pending`; a processor carries it further."""
         attempt = attempt_of(request, caller, body)
         return respond(await service.create(caller, body, attempt, request.state.traceparent))
 
-    @router.get("", responses={200: {"model": PaymentPage}})
+    @router.get("", summary="List payments", responses={200: {"model": PaymentPage}})
     async def list_payments(
         caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterPayment = None,
         status: PaymentStatus | None = None,
-        order_id: OrderFilter = None,
+        order_id: IdFilter = None,
         method: PaymentMethod | None = None,
         created_from: CreatedFrom = None,
         created_to: CreatedTo = None,
@@ -51,12 +58,12 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
         )
         return respond_page([payment_snapshot(payment) for payment in found], limit)
 
-    @router.get("/{payment_id}", responses={200: {"model": PaymentBody}})
+    @router.get("/{payment_id}", summary="Read a payment", responses={200: {"model": PaymentBody}})
     async def get_payment(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read a payment."""
         return respond(answer(200, payment_snapshot(await service.get(caller, payment_id))))
 
-    @router.post("/{payment_id}/capture", responses={200: {"model": PaymentBody}})
+    @router.post("/{payment_id}/capture", summary="Capture a payment", responses={200: {"model": PaymentBody}})
     async def capture_payment(
         request: Request, payment_id: PathId, caller: Annotated[Caller, writer], body: CapturePayment | None = None
     ) -> Response:
@@ -65,7 +72,7 @@ def payment_routes(service: PaymentService, authenticator: Authenticator) -> Str
         attempt = attempt_of(request, caller, wanted)
         return respond(await service.capture(caller, payment_id, wanted.amount, attempt))
 
-    @router.post("/{payment_id}/cancel", responses={200: {"model": PaymentBody}})
+    @router.post("/{payment_id}/cancel", summary="Cancel a payment", responses={200: {"model": PaymentBody}})
     async def cancel_payment(
         request: Request, payment_id: PathId, caller: Annotated[Caller, writer], body: CancelPayment | None = None
     ) -> Response:

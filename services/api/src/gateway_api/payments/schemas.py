@@ -5,9 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
-from gateway_api.fields import Amount, Currency, Metadata, MethodName, Reference, RequestBody, Text, Vpa
+from gateway_api.fields import Amount, Currency, Metadata, MethodName, Reference, RequestBody, Text, Vpa, starting_after
 from gateway_api.payments.card import CardBody
+from gateway_common.ids import PAYMENT
 from gateway_common.payments.model import CaptureMethod, CaptureStatus, PaymentMethod, PaymentStatus
+
+AfterPayment = Annotated[str | None, starting_after(PAYMENT)]
 
 
 class _NewPayment(RequestBody):

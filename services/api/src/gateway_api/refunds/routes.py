@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from gateway_api.answers import answer, respond, respond_page
 from gateway_api.auth import Authenticator, Caller
-from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId, StartingAfter
+from gateway_api.fields import CreatedFrom, CreatedTo, Limit, PathId
 from gateway_api.idempotency import attempt_of
-from gateway_api.refunds.schemas import CreateRefund, RefundBody, RefundPage
+from gateway_api.refunds.schemas import AfterRefund, CreateRefund, RefundBody, RefundPage
 from gateway_api.refunds.service import RefundService
 from gateway_api.routing import StrictRouter
 from gateway_common.merchants.model import Scope
@@ -20,7 +20,12 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
     router = StrictRouter(prefix="/api/v1", tags=["refunds"])
     reader, refunder = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.REFUNDS))
 
-    @router.post("/payments/{payment_id}/refunds", status_code=201, responses={201: {"model": RefundBody}})
+    @router.post(
+        "/payments/{payment_id}/refunds",
+        summary="Refund a payment",
+        status_code=201,
+        responses={201: {"model": RefundBody}},
+    )
     async def create_refund(
         request: Request, payment_id: PathId, caller: Annotated[Caller, refunder], body: CreateRefund | None = None
     ) -> Response:
@@ -29,20 +34,22 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
         attempt = attempt_of(request, caller, wanted)
         return respond(await service.create(caller, payment_id, wanted, attempt))
 
-    @router.get("/payments/{payment_id}/refunds", responses={200: {"model": RefundPage}})
+    @router.get(
+        "/payments/{payment_id}/refunds", summary="List a payment's refunds", responses={200: {"model": RefundPage}}
+    )
     async def list_payment_refunds(
-        payment_id: PathId, caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: StartingAfter = None
+        payment_id: PathId, caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterRefund = None
     ) -> Response:
         """List a payment's refunds, newest first."""
         found = await service.list(caller, limit=limit + 1, starting_after=starting_after, payment_id=payment_id)
         return respond_page([refund_snapshot(refund) for refund in found], limit)
 
-    @router.get("/refunds", responses={200: {"model": RefundPage}})
+    @router.get("/refunds", summary="List refunds", responses={200: {"model": RefundPage}})
     async def list_refunds(
         caller: Annotated[Caller, reader],
         *,
         limit: Limit = 10,
-        starting_after: StartingAfter = None,
+        starting_after: AfterRefund = None,
         status: RefundStatus | None = None,
         created_from: CreatedFrom = None,
         created_to: CreatedTo = None,
@@ -58,7 +65,7 @@ def refund_routes(service: RefundService, authenticator: Authenticator) -> Stric
         )
         return respond_page([refund_snapshot(refund) for refund in found], limit)
 
-    @router.get("/refunds/{refund_id}", responses={200: {"model": RefundBody}})
+    @router.get("/refunds/{refund_id}", summary="Read a refund", responses={200: {"model": RefundBody}})
     async def get_refund(refund_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Read a refund."""
         return respond(answer(200, refund_snapshot(await service.get(caller, refund_id))))

@@ -1,13 +1,16 @@
 """The bodies of refund requests and answers."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway_api.fields import Amount, Metadata, RequestBody, Text
+from gateway_api.fields import Amount, Metadata, RequestBody, Text, starting_after
 from gateway_api.payments.schemas import ErrorDetail
+from gateway_common.ids import REFUND
 from gateway_common.refunds.model import RefundStatus
+
+AfterRefund = Annotated[str | None, starting_after(REFUND)]
 
 
 class CreateRefund(RequestBody):

@@ -1,66 +1,30 @@
 """The route of a payment's timeline: all that happened, in order, and what happens next."""
 
-from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import Depends
-from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from gateway_api.answers import answer, respond
 from gateway_api.auth import Authenticator, Caller
 from gateway_api.fields import PathId
 from gateway_api.routing import StrictRouter
+from gateway_api.timeline.schemas import TimelineBody
 from gateway_common.db.database import Database
 from gateway_common.merchants.model import Scope
-from gateway_common.payments.model import PaymentStatus
 from gateway_common.payments.store import get_payment
-from gateway_common.timeline.model import EntryKind, WaitingFor, timeline_snapshot
+from gateway_common.timeline.model import timeline_snapshot
 from gateway_common.timeline.store import find_work, list_timeline, list_waiting_deliveries
 
 TIMEOUT_SECONDS: Final = 5.0
-
-
-class TimelineEntryBody(BaseModel):
-    """What every entry says; each kind adds ids and numbers of its own."""
-
-    model_config = ConfigDict(extra="allow")
-
-    at: datetime
-    kind: EntryKind
-    summary: str
-
-
-class NextStepBody(BaseModel):
-    what: str
-    waiting_for: WaitingFor
-    at: datetime | None
-
-
-class WaitingWebhookBody(BaseModel):
-    delivery_id: str
-    endpoint_id: str
-    event_type: str
-    attempts: int
-    at: datetime
-
-
-class TimelineBody(BaseModel):
-    object: Literal["timeline"]
-    payment_id: str
-    status: PaymentStatus
-    entries: list[TimelineEntryBody]
-    has_more: bool
-    next: NextStepBody
-    webhooks_waiting: list[WaitingWebhookBody]
 
 
 def timeline_routes(database: Database, authenticator: Authenticator) -> StrictRouter:
     router = StrictRouter(prefix="/api/v1/payments", tags=["payments"])
     reader = Depends(authenticator.may(Scope.READ))
 
-    @router.get("/{payment_id}/timeline", responses={200: {"model": TimelineBody}})
-    async def get_payment_timeline(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
+    @router.get("/{payment_id}/timeline", summary="Read a payment's timeline", responses={200: {"model": TimelineBody}})
+    async def get_timeline(payment_id: PathId, caller: Annotated[Caller, reader]) -> Response:
         """Events, provider answers, ledger entries and webhook attempts of a payment, and what happens next."""
         async with database.snapshot(timeout_seconds=TIMEOUT_SECONDS) as connection:
             payment = await get_payment(

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from gateway_api.fields import RequestBody, Text
+from gateway_api.fields import RequestBody, Text, starting_after
 from gateway_common.events.model import EventType
+from gateway_common.ids import WEBHOOK_DELIVERY, WEBHOOK_ENDPOINT
 from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus
 
 _URL_CHARACTERS_MOST = 2_000
@@ -31,6 +32,10 @@ def _check_url(value: str) -> str:
     if re.fullmatch(_URL, value) is None and ":" not in (parts.hostname or ""):
         raise ValueError("must be an http:// or https:// address in ASCII")
     return value
+
+
+AfterEndpoint = Annotated[str | None, starting_after(WEBHOOK_ENDPOINT)]
+AfterDelivery = Annotated[str | None, starting_after(WEBHOOK_DELIVERY)]
 
 
 class CreateEndpoint(RequestBody):

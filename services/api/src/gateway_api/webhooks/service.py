@@ -1,6 +1,6 @@
 """A merchant's webhook endpoints, and what became of the deliveries to them."""
 
-from gateway_api.answers import Answer, answer
+from gateway_api.answers import CREATED, Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
 from gateway_api.webhooks.schemas import CreateEndpoint
@@ -25,8 +25,6 @@ from gateway_common.webhooks.store import (
     list_deliveries,
     list_endpoints,
 )
-
-CREATED = 201
 
 
 class WebhookService:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_api.limits import Limit, decide_verdict
+from gateway_api.token_buckets import Limit, decide_verdict
 
 LIMIT = Limit(10, burst=20)
 TOKEN = 1_000_000

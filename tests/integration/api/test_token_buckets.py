@@ -11,7 +11,7 @@ from tests.support.proxy import line_to
 from tests.support.redis_server import redis_server, silent_server
 from tests.support.waiting import wait_until
 
-from gateway_api.limits import BREAKER_SECONDS, TIMEOUT_SECONDS, Bucket, Limit, TokenBuckets, Verdict
+from gateway_api.token_buckets import BREAKER_SECONDS, TIMEOUT_SECONDS, Bucket, Limit, TokenBuckets, Verdict
 
 SLOW = Limit(0.001, burst=50)
 
