@@ -4,6 +4,7 @@
 
 import base64
 import hashlib
+import textwrap
 from html import escape
 from typing import Final
 
@@ -63,7 +64,7 @@ def markdown() -> str:
     rows = [f"| `{kind.code}` | {kind.status} | {kind.meaning} | {_retry(kind)} |" for kind in error_kinds()]
     head = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
     note = "Made by `make docs` from `gateway_common/errors.py`."
-    return "\n".join(["# Errors", "", _INTRODUCTION, "", *head, *rows, "", note, ""])
+    return "\n".join(["# Errors", "", *textwrap.wrap(_INTRODUCTION, 120), "", *head, *rows, "", note, ""])
 
 
 def html() -> str:
