@@ -111,7 +111,10 @@ class CheckoutCors:
             allow_origins=["*"],
             allow_methods=["GET", "POST"],
             allow_headers=["content-type", "idempotency-key", "x-api-key", "x-client-token"],
-            expose_headers=["x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
+            expose_headers=[
+                *("x-request-id", "retry-after", "idempotent-replayed"),
+                *("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+            ],
             max_age=600,
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from gateway_api.answers import Answer, answer
+from gateway_api.answers import CREATED, Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
 from gateway_api.payments.card import seal_card
@@ -42,7 +42,6 @@ from gateway_common.payments.model import (
 from gateway_common.payments.store import PaymentChange, get_payment, list_payments, save_payment
 from gateway_common.queue.ringer import Ringer
 
-CREATED = 201
 WAITING_MAX = 2_000
 """More creates than this are about a second's work: who comes then is better told to come again."""
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from gateway_api.answers import Answer, answer
+from gateway_api.answers import CREATED, Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
 from gateway_api.refunds.schemas import CreateRefund
@@ -16,8 +16,6 @@ from gateway_common.payments.store import PaymentChange, get_payment, save_payme
 from gateway_common.queue.ringer import Ringer
 from gateway_common.refunds.model import Refund, RefundStatus, decide_refund, post_hold, refund_event, refund_snapshot
 from gateway_common.refunds.store import get_refund, insert_refund, list_refunds
-
-CREATED = 201
 
 
 class RefundService:
