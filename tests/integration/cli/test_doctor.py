@@ -1,5 +1,6 @@
 """`gateway doctor` as a process: a line for each thing it looked at, what to do about a bad one, and never a secret."""
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -8,9 +9,13 @@ import psycopg
 import pytest
 import redis
 from tests.integration.cli.conftest import Command
+from tests.support.records import store_payments, write_rows
 
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
 from gateway_common.merchants.seed import TEST_KEY
 
+OTHER_KEY = base64.b64encode(bytes(range(1, 33))).decode()
 Start = Callable[..., Command]
 
 
@@ -158,6 +163,32 @@ def test_a_wrong_master_key(gateway: Start, surroundings: dict[str, str], keys: 
     [found] = problems(gateway, surroundings | {"GATEWAY_MASTER_KEY": keys})
 
     assert found == f"{sentence}make one with `openssl rand -base64 32`."
+
+
+async def test_a_master_key_that_the_database_needs_is_missing(
+    gateway: Start, surroundings: dict[str, str], database: Database, keyring: Keyring
+) -> None:
+    sealed = keyring.seal(b"secret", context="any")
+    await write_rows(
+        database,
+        "INSERT INTO webhook_endpoints (id, merchant_id, livemode, url, event_types, status, sealed_secret,"
+        " created_at, updated_at)"
+        " VALUES ('we_1', 'mer_test', false, 'https://shop.example', '{}', 'enabled', :sealed, now(), now())",
+        sealed=sealed,
+    )
+    (payment,) = await store_payments(database)
+    await write_rows(
+        database, "INSERT INTO payment_cards VALUES (:id, 'any', :sealed, now())", id=payment.id, sealed=sealed
+    )
+    sentence = (
+        f"GATEWAY_MASTER_KEY lacks the master key {keyring.current_key_id}, by which this database's secrets are known:"
+        " API keys are refused (1), webhooks can't be signed (1), payments by card fail (1). Append it."
+    )
+    both = f"{OTHER_KEY},{surroundings['GATEWAY_MASTER_KEY']}"
+
+    assert problems(gateway, surroundings | {"GATEWAY_MASTER_KEY": OTHER_KEY}) == [sentence]
+    lines = examined(gateway("doctor", **surroundings | {"GATEWAY_MASTER_KEY": both}), 0)
+    assert "ok       The master keys are those by which the database's secrets are sealed and hashed." in lines
 
 
 def test_settings_that_a_service_would_not_take(gateway: Start, surroundings: dict[str, str]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import typer
 
 from gateway_cli.doctor.answer import Answer
-from gateway_cli.doctor.configuration import examine_master_keys, examine_services
+from gateway_cli.doctor.configuration import examine_services
 from gateway_cli.doctor.database import examine_database
 from gateway_cli.doctor.listening import examine_ports
+from gateway_cli.doctor.master_keys import examine_master_keys
 from gateway_cli.doctor.redis_server import examine_redis
 
 
