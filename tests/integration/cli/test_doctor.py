@@ -1,9 +1,11 @@
 """`gateway doctor` as a process: a line for each thing it looked at, what to do about a bad one, and never a secret."""
 
 import base64
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -40,7 +42,12 @@ def examined(command: Command, status: int) -> list[str]:
 def problems(gateway: Start, surroundings: dict[str, str]) -> list[str]:
     lines = examined(gateway("doctor", **surroundings), 1)
     found = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
-    assert lines[-1].startswith(f"{len(found)} of ")
+    assert re.fullmatch(
+        r"1 of \d+ things is not as it should be\."
+        if len(found) == 1
+        else rf"{len(found)} of \d+ things are not as they should be\.",
+        lines[-1],
+    )
     return found
 
 
@@ -69,10 +76,46 @@ def test_all_is_fine(gateway: Start, surroundings: dict[str, str], free_ports: d
     assert surroundings["GATEWAY_MASTER_KEY"] not in said
 
 
-def test_nothing_is_set(gateway: Start) -> None:
-    found = problems(gateway, {})
+def test_nothing_is_set_and_nothing_runs(gateway: Start) -> None:
+    lines = examined(gateway("doctor"), 0)
 
-    assert [sentence.partition(" ")[0] for sentence in found] == ["DATABASE_URL", "REDIS_URL", "GATEWAY_MASTER_KEY"]
+    assert lines[0] == (
+        "ok       DATABASE_URL, REDIS_URL and GATEWAY_MASTER_KEY are not set: `make up` needs none of them."
+    )
+    assert not any("PostgreSQL" in line or "Redis" in line for line in lines[1:])
+    assert "ok       The settings of api are valid." in lines
+
+
+def test_what_is_not_set_beside_what_is_set_is_missing(gateway: Start, surroundings: dict[str, str]) -> None:
+    found = problems(gateway, {"GATEWAY_MASTER_KEY": surroundings["GATEWAY_MASTER_KEY"]})
+
+    assert [sentence.partition(" ")[0] for sentence in found] == ["DATABASE_URL", "REDIS_URL"]
+
+
+def test_without_stores_the_local_stack_that_runs_is_looked_at(
+    gateway: Start, folder: Path, free_ports: dict[str, str]
+) -> None:
+    up = gateway("up", "--data", str(folder / "data"))
+    up.wait_for("The gateway is ready")
+    lines = examined(gateway("doctor", "--data", str(folder / "data")), 0)
+
+    assert lines[0] == (
+        f"ok       A gateway runs in {folder / 'data'} (process {up.process.pid}): "
+        "its own servers and key are looked at."
+    )
+    said = "\n".join(lines)
+    for sentence in (
+        "The role gateway may work, and can't change the ledger.",
+        "The published test key is there, as TEST_MODE wants it.",
+        "The master keys are those by which the database's secrets are sealed and hashed.",
+        "answers at REDIS_URL.",
+        "There is one master key.",
+        f"The ports of the services are free, or the services' own: {free_ports['API_PORT']}",
+    ):
+        assert sentence in said
+
+    assert up.stop() == 0
+    assert "are not set" in examined(gateway("doctor", "--data", str(folder / "data")), 0)[0]
 
 
 def test_there_is_no_database(gateway: Start, surroundings: dict[str, str]) -> None:
