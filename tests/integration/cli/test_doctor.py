@@ -234,6 +234,13 @@ async def test_a_master_key_that_the_database_needs_is_missing(
     assert "ok       The master keys are those by which the database's secrets are sealed and hashed." in lines
 
 
+def test_a_revoked_key_needs_no_master_key(gateway: Start, surroundings: dict[str, str], owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("UPDATE api_keys SET revoked_at = now()")
+
+    examined(gateway("doctor", **surroundings | {"GATEWAY_MASTER_KEY": OTHER_KEY}), 0)
+
+
 def test_settings_that_a_service_would_not_take(gateway: Start, surroundings: dict[str, str]) -> None:
     found = problems(gateway, surroundings | {"PROCESSOR_CONCURRENCY": "many", "CHECKOUT_FRAME_ANCESTORS": "shop"})
 
