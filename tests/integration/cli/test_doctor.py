@@ -1,16 +1,23 @@
 """`gateway doctor` as a process: a line for each thing it looked at, what to do about a bad one, and never a secret."""
 
+import base64
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 from tests.integration.cli.conftest import Command
+from tests.support.records import store_payments, write_rows
 
+from gateway_common.crypto import Keyring
+from gateway_common.db.database import Database
 from gateway_common.merchants.seed import TEST_KEY
 
+OTHER_KEY = base64.b64encode(bytes(range(1, 33))).decode()
 Start = Callable[..., Command]
 
 
@@ -35,7 +42,12 @@ def examined(command: Command, status: int) -> list[str]:
 def problems(gateway: Start, surroundings: dict[str, str]) -> list[str]:
     lines = examined(gateway("doctor", **surroundings), 1)
     found = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
-    assert lines[-1].startswith(f"{len(found)} of ")
+    assert re.fullmatch(
+        r"1 of \d+ things is not as it should be\."
+        if len(found) == 1
+        else rf"{len(found)} of \d+ things are not as they should be\.",
+        lines[-1],
+    )
     return found
 
 
@@ -64,10 +76,46 @@ def test_all_is_fine(gateway: Start, surroundings: dict[str, str], free_ports: d
     assert surroundings["GATEWAY_MASTER_KEY"] not in said
 
 
-def test_nothing_is_set(gateway: Start) -> None:
-    found = problems(gateway, {})
+def test_nothing_is_set_and_nothing_runs(gateway: Start) -> None:
+    lines = examined(gateway("doctor"), 0)
 
-    assert [sentence.partition(" ")[0] for sentence in found] == ["DATABASE_URL", "REDIS_URL", "GATEWAY_MASTER_KEY"]
+    assert lines[0] == (
+        "ok       DATABASE_URL, REDIS_URL and GATEWAY_MASTER_KEY are not set: `make up` needs none of them."
+    )
+    assert not any("PostgreSQL" in line or "Redis" in line for line in lines[1:])
+    assert "ok       The settings of api are valid." in lines
+
+
+def test_what_is_not_set_beside_what_is_set_is_missing(gateway: Start, surroundings: dict[str, str]) -> None:
+    found = problems(gateway, {"GATEWAY_MASTER_KEY": surroundings["GATEWAY_MASTER_KEY"]})
+
+    assert [sentence.partition(" ")[0] for sentence in found] == ["DATABASE_URL", "REDIS_URL"]
+
+
+def test_without_stores_the_local_stack_that_runs_is_looked_at(
+    gateway: Start, folder: Path, free_ports: dict[str, str]
+) -> None:
+    up = gateway("up", "--data", str(folder / "data"))
+    up.wait_for("The gateway is ready")
+    lines = examined(gateway("doctor", "--data", str(folder / "data")), 0)
+
+    assert lines[0] == (
+        f"ok       A gateway runs in {folder / 'data'} (process {up.process.pid}): "
+        "its own servers and key are looked at."
+    )
+    said = "\n".join(lines)
+    for sentence in (
+        "The role gateway may work, and can't change the ledger.",
+        "The published test key is there, as TEST_MODE wants it.",
+        "The master keys are those by which the database's secrets are sealed and hashed.",
+        "answers at REDIS_URL.",
+        "There is one master key.",
+        f"The ports of the services are free, or the services' own: {free_ports['API_PORT']}",
+    ):
+        assert sentence in said
+
+    assert up.stop() == 0
+    assert "are not set" in examined(gateway("doctor", "--data", str(folder / "data")), 0)[0]
 
 
 def test_there_is_no_database(gateway: Start, surroundings: dict[str, str]) -> None:
@@ -158,6 +206,39 @@ def test_a_wrong_master_key(gateway: Start, surroundings: dict[str, str], keys: 
     [found] = problems(gateway, surroundings | {"GATEWAY_MASTER_KEY": keys})
 
     assert found == f"{sentence}make one with `openssl rand -base64 32`."
+
+
+async def test_a_master_key_that_the_database_needs_is_missing(
+    gateway: Start, surroundings: dict[str, str], database: Database, keyring: Keyring
+) -> None:
+    sealed = keyring.seal(b"secret", context="any")
+    await write_rows(
+        database,
+        "INSERT INTO webhook_endpoints (id, merchant_id, livemode, url, event_types, status, sealed_secret,"
+        " created_at, updated_at)"
+        " VALUES ('we_1', 'mer_test', false, 'https://shop.example', '{}', 'enabled', :sealed, now(), now())",
+        sealed=sealed,
+    )
+    (payment,) = await store_payments(database)
+    await write_rows(
+        database, "INSERT INTO payment_cards VALUES (:id, 'any', :sealed, now())", id=payment.id, sealed=sealed
+    )
+    sentence = (
+        f"GATEWAY_MASTER_KEY lacks the master key {keyring.current_key_id}, by which this database's secrets are known:"
+        " API keys are refused (1), webhooks can't be signed (1), payments by card fail (1). Append it."
+    )
+    both = f"{OTHER_KEY},{surroundings['GATEWAY_MASTER_KEY']}"
+
+    assert problems(gateway, surroundings | {"GATEWAY_MASTER_KEY": OTHER_KEY}) == [sentence]
+    lines = examined(gateway("doctor", **surroundings | {"GATEWAY_MASTER_KEY": both}), 0)
+    assert "ok       The master keys are those by which the database's secrets are sealed and hashed." in lines
+
+
+def test_a_revoked_key_needs_no_master_key(gateway: Start, surroundings: dict[str, str], owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("UPDATE api_keys SET revoked_at = now()")
+
+    examined(gateway("doctor", **surroundings | {"GATEWAY_MASTER_KEY": OTHER_KEY}), 0)
 
 
 def test_settings_that_a_service_would_not_take(gateway: Start, surroundings: dict[str, str]) -> None:

@@ -167,5 +167,6 @@ def test_what_is_sealed_hashed_or_fingerprinted_says_by_which_master_key() -> No
         assert keyring.key_id(keyring.fingerprint(b"content")) == keyring.current_key_id
         assert keyring.is_hash_current(keyring.hash_secret("secret"))
 
+    assert ROTATED.key_ids == {ROTATED.current_key_id, KEYRING.current_key_id}
     assert ROTATED.current_key_id == Keyring(NEW).current_key_id != KEYRING.current_key_id
     assert not ROTATED.is_hash_current(KEYRING.hash_secret("secret"))

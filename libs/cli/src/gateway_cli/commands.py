@@ -8,11 +8,10 @@ import typer
 
 from gateway_cli.demo.performance import perform
 from gateway_cli.local import supervisor
-from gateway_cli.local.settings import read_settings
+from gateway_cli.local.settings import DEFAULT_DATA_FOLDER, read_settings
 
 DataFolder = Annotated[Path, typer.Option("--data", help="Where the servers keep their data, and the log.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Let the simulated provider answer within a second.")]
-DEFAULT_DATA_FOLDER = Path(".data")
 
 
 def up(data: DataFolder = DEFAULT_DATA_FOLDER) -> None:

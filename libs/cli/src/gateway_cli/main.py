@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +12,11 @@ import typer
 from gateway_cli import database
 from gateway_cli.audit import parse_period, print_audit
 from gateway_cli.doctor.examination import print_examination
+from gateway_cli.doctor.surroundings import find_surroundings
 from gateway_cli.environment import keyring, required
 from gateway_cli.failure import Failure, UsageFailure
 from gateway_cli.key_commands import key_commands, merchant_commands
+from gateway_cli.local.settings import DEFAULT_DATA_FOLDER
 from gateway_cli.options import AsJson
 from gateway_cli.reseal import print_resealing
 
@@ -70,9 +73,13 @@ def audit(
 
 
 @commands.command()
-def doctor() -> None:
+def doctor(
+    data: Annotated[Path, typer.Option("--data", help="Of the local stack, to look at if no store is set.")] = (
+        DEFAULT_DATA_FOLDER
+    ),
+) -> None:
     """Look at all that the services need, as the environment names it, and say what is wrong; 1 if something is."""
-    asyncio.run(print_examination(os.environ))
+    asyncio.run(print_examination(find_surroundings(os.environ, data)))
 
 
 def app() -> None:

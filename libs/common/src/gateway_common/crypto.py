@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _KEY_BYTES = 32
-_KEY_ID_BYTES = 4
+KEY_ID_BYTES = 4
+"""Each sealed value begins with so many bytes that say which master key sealed it."""
 _NONCE_BYTES = 12
 
 
@@ -40,9 +41,14 @@ class Keyring:
         """By which the first master key is known in what it sealed and hashed."""
         return self._keys[0].key_id.hex()
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """By which all the master keys are known."""
+        return frozenset(key.key_id.hex() for key in self._keys)
+
     def key_id(self, sealed: bytes) -> str:
         """Which master key sealed this or took this fingerprint, whether we have it or not."""
-        return sealed[:_KEY_ID_BYTES].hex()
+        return sealed[:KEY_ID_BYTES].hex()
 
     def is_hash_current(self, stored: str) -> bool:
         """Whether the first master key made this hash of a secret."""
@@ -84,7 +90,7 @@ class Keyring:
 
     def unseal(self, sealed: bytes, *, context: str) -> bytes:
         """Decrypt what `seal` made; SealBrokenError if that can't be done."""
-        key_id, rest = sealed[:_KEY_ID_BYTES], sealed[_KEY_ID_BYTES:]
+        key_id, rest = sealed[:KEY_ID_BYTES], sealed[KEY_ID_BYTES:]
         for key in self._keys:
             if key.key_id == key_id:
                 try:
@@ -119,7 +125,7 @@ def _parse_master_key(encoded: str) -> _MasterKey:
     if len(raw) != _KEY_BYTES:
         raise ValueError(f"GATEWAY_MASTER_KEY must hold {_KEY_BYTES} bytes, not {len(raw)}")
     return _MasterKey(
-        key_id=hashlib.sha256(raw).digest()[:_KEY_ID_BYTES],
+        key_id=hashlib.sha256(raw).digest()[:KEY_ID_BYTES],
         hash_key=_derive(raw, b"gateway hash v1"),
         seal=AESGCM(_derive(raw, b"gateway seal v1")),
     )

@@ -1,4 +1,4 @@
-"""The doctor at the environment: do the master keys parse, and would each service take its settings."""
+"""The doctor at the settings: would each service take its own."""
 
 import asyncio
 import base64
@@ -11,7 +11,6 @@ from importlib.util import find_spec
 
 from gateway_cli.doctor.answer import Answer, fine, problem
 from gateway_cli.local.services import SERVICES
-from gateway_common.crypto import Keyring
 
 # These three are looked at by themselves; a service's settings are then tried with any that will do.
 ANY_STORES = {
@@ -19,19 +18,6 @@ ANY_STORES = {
     "REDIS_URL": "redis://localhost",
     "GATEWAY_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
 }
-
-
-def examine_master_keys(environment: Mapping[str, str]) -> Answer:
-    keys = environment.get("GATEWAY_MASTER_KEY")
-    make = "make one with `openssl rand -base64 32`"
-    if not keys:
-        return problem(f"GATEWAY_MASTER_KEY is not set: {make}.")
-    try:
-        Keyring(keys)
-    except ValueError as error:
-        return problem(f"{error}: {make}.")
-    count = keys.count(",") + 1
-    return fine("There is one master key." if count == 1 else f"There are {count} master keys; the first one is used.")
 
 
 async def examine_services(environment: Mapping[str, str]) -> list[Answer]:

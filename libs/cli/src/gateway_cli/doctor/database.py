@@ -1,9 +1,10 @@
-"""The doctor at PostgreSQL: is it there, is it new enough, is it migrated, and who are we in it."""
+"""The doctor at PostgreSQL: is it there, new enough and migrated, who are we in it, and are its master keys ours."""
 
 from collections.abc import Mapping
 
 from gateway_cli.database import check_database
 from gateway_cli.doctor.answer import Answer, compare_clocks, fine, problem
+from gateway_cli.doctor.master_keys import examine_key_ids
 from gateway_cli.failure import Failure
 from gateway_common.clock import system_clock
 from gateway_common.db.database import Connection, Database, DatabaseUnavailableError, StatementRefusedError
@@ -44,7 +45,8 @@ async def _examine(database: Database, environment: Mapping[str, str]) -> list[A
         if schema != "ok":
             return [*answers, problem(f"The database is not ready, {schema}.")]
         answers += [fine("The database has the newest schema."), _judge_role(facts)]
-        return [*answers, await _judge_test_key(connection, environment)]
+        answers.append(await _judge_test_key(connection, environment))
+        return answers + await examine_key_ids(connection, environment)
 
 
 def _judge_version(facts: ServerFacts) -> Answer:

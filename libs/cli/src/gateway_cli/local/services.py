@@ -57,6 +57,15 @@ def find_or_make_master_key(settings: StackSettings) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
+def store_environment(settings: StackSettings) -> dict[str, str]:
+    """What a stack's services are told of where its data is, and of the key to it."""
+    return {
+        "DATABASE_URL": settings.effective_database_url,
+        "REDIS_URL": settings.effective_redis_url,
+        "GATEWAY_MASTER_KEY": find_or_make_master_key(settings),
+    }
+
+
 def _service_program(service: Service, settings: StackSettings) -> Program:
     folder = settings.data_folder / "run" / service.name
     probed_port = settings.ports[service.port or service.metrics_port]
@@ -77,9 +86,7 @@ def _environment(service: Service, settings: StackSettings) -> Mapping[str, str]
     own = {
         "HOST": "127.0.0.1",
         "METRICS_PORT": str(settings.ports[service.metrics_port]),
-        "DATABASE_URL": settings.effective_database_url,
-        "REDIS_URL": settings.effective_redis_url,
-        "GATEWAY_MASTER_KEY": find_or_make_master_key(settings),
+        **store_environment(settings),
         "API_URL": f"http://127.0.0.1:{api_port}",
         "API_PUBLIC_URL": f"http://localhost:{api_port}",
         "PYTHONUNBUFFERED": "1",

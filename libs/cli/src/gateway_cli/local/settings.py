@@ -22,6 +22,7 @@ PORTS = {
     "REDIS_PORT": 63790,
 }
 PORT_MAX = 65_535
+DEFAULT_DATA_FOLDER = Path(".data")
 
 
 @dataclass(frozen=True, kw_only=True)

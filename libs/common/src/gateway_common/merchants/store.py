@@ -50,6 +50,12 @@ SELECT count(*) FROM api_keys
 WHERE split_part(secret_hash, ':', 1) <> :current_key_id
     AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
 """)
+_COUNT_HASHES_BY_KEY_ID = text("""
+SELECT split_part(secret_hash, ':', 1) AS key_id, count(*) AS keys
+FROM api_keys
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+GROUP BY 1
+""")
 
 
 async def find_api_key(connection: Connection, key_id: str) -> ApiKey | None:
@@ -125,6 +131,12 @@ async def count_old_hashes(connection: Connection, current_key_id: str, now: dat
     """How many active keys only an older master key verifies."""
     count: int = await connection.scalar(_COUNT_OLD_HASHES, {"current_key_id": current_key_id, "now": now})
     return count
+
+
+async def count_hashes_by_key_id(connection: Connection, now: datetime) -> dict[str, int]:
+    """How many active keys each master key verifies, by that one's id."""
+    rows = await connection.execute(_COUNT_HASHES_BY_KEY_ID, {"now": now})
+    return {row.key_id: row.keys for row in rows}
 
 
 async def get_merchant(connection: Connection, merchant_id: str) -> Merchant:

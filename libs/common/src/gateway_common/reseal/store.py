@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Column, Table, case, null, select, tuple_, update
+from sqlalchemy import Column, Table, case, func, null, select, tuple_, update
 
+from gateway_common.crypto import KEY_ID_BYTES
 from gateway_common.db.database import Connection
 from gateway_common.idempotency.tables import idempotency_keys
 from gateway_common.payments.tables import payment_cards
@@ -36,6 +37,16 @@ async def list_sealed_rows(
         SealedRow(place=tuple(row[: len(place)]), sealed=row.value, fingerprint=row.fingerprint)
         for row in await connection.execute(query)
     ]
+
+
+async def count_sealed_by_key_id(connection: Connection, kind: SealedKind) -> dict[str, int]:
+    """How many values each master key sealed, by that one's id. Reads the whole table: not for answers, of which there
+    may be millions.
+    """
+    _, column = _COLUMNS[kind]
+    sealed_by = func.encode(func.substr(column, 1, KEY_ID_BYTES), "hex").label("sealed_by")
+    rows = await connection.execute(select(sealed_by, func.count().label("values")).group_by("sealed_by"))
+    return {row.sealed_by: row[1] for row in rows}
 
 
 async def save_sealed_row(connection: Connection, kind: SealedKind, row: SealedRow, sealed: bytes, key_id: str) -> bool:
