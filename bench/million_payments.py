@@ -68,6 +68,7 @@ def requests() -> dict[str, Callable[[Side], tuple[str, str, str | None]]]:
         "list by method": lambda _: ("GET", "payments?limit=20&method=netbanking", None),
         "list by an absent method": lambda _: ("GET", "payments?limit=20&method=wallet", None),
         "list by order": lambda _: ("GET", "payments?limit=20&order_id=ord_1000", None),
+        "list by a plain reference": lambda _: ("GET", "payments?limit=20&order_id=ord_1001", None),
         "list by created range": lambda side: ("GET", f"payments?limit=20&{_month_before(side)}", None),
         "list by status and range": lambda side: (
             "GET",

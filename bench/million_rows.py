@@ -14,8 +14,8 @@ SELECT
     'pay_' || lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || substr(md5(n::text), 1, 18),
     'mer_test', false, 'ord_' || n / 3, 100 + n %% 90000, 'INR',
     (ARRAY['upi', 'upi', 'upi', 'card', 'netbanking'])[1 + n %% 5], '{"flow": "collect"}', 'test@upi', '{}',
-    -- Most succeed; one in ten thousand is cancelled, which is the filter that has to look furthest.
-    CASE WHEN n %% 10000 = 7 THEN 'cancelled' WHEN n %% 20 = 3 THEN 'failed' ELSE 'success' END,
+    -- Most succeed; one in five hundred is cancelled, which is the filter that has to look furthest.
+    CASE WHEN n %% 500 = 7 THEN 'cancelled' WHEN n %% 20 = 3 THEN 'failed' ELSE 'success' END,
     NULL, NULL, 'manual', 3, at, at
 FROM (
     SELECT n, date_trunc('milliseconds', now() - interval '1 year' * (%(rows)s - n) / %(rows)s) AS at
@@ -33,6 +33,17 @@ SELECT
     created_at, row_number() OVER (ORDER BY id)
 FROM payments
 """
+# One order in ten is known: its payments are found by either of its names.
+_ORDERS = """
+INSERT INTO orders (
+    id, merchant_id, livemode, reference, amount_minor, currency, metadata, status, version, created_at, updated_at
+)
+SELECT 'ord_known_' || n, 'mer_test', false, 'ord_' || n, 100, 'INR', '{}', 'attempted', 1, now(), now()
+FROM generate_series(0, %(rows)s / 3, 10) AS n
+"""
+_BINDING = """
+UPDATE payments SET bound_order_id = orders.id FROM orders WHERE orders.reference = payments.order_id
+"""
 _COUNTER = "INSERT INTO event_sequences SELECT 'mer_test', false, count(*) FROM events"
 
 
@@ -42,8 +53,10 @@ def fill(owner_url: str, rows: int) -> None:
         connection.execute("SET synchronous_commit = off")
         connection.execute(_PAYMENTS, {"rows": rows})
         connection.execute(_EVENTS)
+        connection.execute(_ORDERS, {"rows": rows})
+        connection.execute(_BINDING)
         connection.execute(_COUNTER)
-        for table in ("payments", "events", "event_sequences"):
+        for table in ("orders", "payments", "events", "event_sequences"):
             connection.execute(f"VACUUM (ANALYZE) {table}")
 
 
