@@ -101,7 +101,11 @@ class DrivenGateway:
 
     async def _take(self, payment_id: str) -> Claimed | None:
         await make_due(self._api.database, payment_id)
-        return await self._processor.claim(payment_id)
+        claimed = await self._processor.claim(payment_id)
+        if claimed is None:
+            # Nothing to lease may still be an authorization to end.
+            await self._processor.process(payment_id)
+        return claimed
 
     def conclude(self, claimed: Claimed, answer: str, *, is_known: bool) -> bool:
         """The worker asks the provider and writes down the answer. `is_known`: the provider was asked before."""

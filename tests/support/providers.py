@@ -9,6 +9,8 @@ from gateway_processor.providers.base import Missing, Outcome, ProviderRequest
 class ScriptedProvider:
     """Conforms to the provider port. A call waits until there is an answer for it."""
 
+    name = "scripted"
+
     def __init__(self, *answers: Outcome | Missing) -> None:
         self.asked: list[tuple[str, str, int | None]] = []
         self._answers: asyncio.Queue[Outcome | Missing] = asyncio.Queue()

@@ -157,7 +157,7 @@ async def test_each_lease_has_its_answer_or_says_that_there_was_none(
     [row] = await read_rows(
         database, "SELECT message, provider, answered_at >= asked_at AS told FROM provider_answers WHERE attempt = 1"
     )
-    assert row == {"message": "no answer", "provider": "simulator", "told": True}
+    assert row == {"message": "no answer", "provider": "scripted", "told": True}
 
 
 async def test_an_answer_about_a_refund_names_it(database: Database, ringer: Ringer, merchant: Merchant) -> None:

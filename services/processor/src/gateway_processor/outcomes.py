@@ -56,7 +56,7 @@ class Concluder:
 
 def conclude_expiry(payment: Payment, now: datetime) -> Conclusion:
     """What becomes of an authorization that nobody captured: it ends, or its end is still to come."""
-    if not payments.is_authorization_over(payment, now):
+    if not payments.is_authorization_expired(payment, now):
         return Conclusion(payment=payment, refund=None, events=(), due_in_seconds=next_due_seconds(payment, now))
     return _of_payment(endings.expire(payment, now), now, EventType.PAYMENT_EXPIRED)
 

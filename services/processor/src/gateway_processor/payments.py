@@ -16,7 +16,6 @@ from gateway_common.logs import get_logger
 from gateway_common.payments import model
 from gateway_common.payments.cards import Card, parse_card, seal_context
 from gateway_common.payments.model import (
-    SIMULATOR,
     Operation,
     Payment,
     PaymentMethod,
@@ -103,7 +102,11 @@ class PaymentProcessor:
     async def process(self, payment_id: str) -> None:
         """Do the payment's next operation, if one is due and nobody else is at it."""
         started = time.monotonic()
-        claimed = await self.claim(payment_id)
+        payment = await self._reads.submit(payment_id)
+        if payment is not None and next_operation(payment) is Operation.EXPIRE:
+            await self._expire(payment)
+            return
+        claimed = await self._claim(payment) if payment else None
         if claimed is None:
             JOBS.labels("none", "refused").inc()
             return
@@ -125,11 +128,11 @@ class PaymentProcessor:
     async def claim(self, payment_id: str) -> Claimed | None:
         """Take the lease and say what to do under it; None if there is nothing to do, or it is somebody else's."""
         payment = await self._reads.submit(payment_id)
-        operation = next_operation(payment) if payment else None
-        if payment is None or operation is None:
-            return None
-        if operation is Operation.EXPIRE:
-            await self._expire(payment)
+        return await self._claim(payment) if payment else None
+
+    async def _claim(self, payment: Payment) -> Claimed | None:
+        operation = next_operation(payment)
+        if operation is None or operation is Operation.EXPIRE:
             return None
         # Before the claim: a card that can't be read now must not cost the time of a lease.
         card = await self._open_card(payment) if operation is Operation.AUTHORIZE else None
@@ -152,8 +155,8 @@ class PaymentProcessor:
 
     async def _expire(self, payment: Payment) -> None:
         """End an authorization that ran out. No provider is asked, so no lease is needed: the version guards it."""
-        if await self._recorder.save(payment, conclude_expiry(payment, self._clock()), None):
-            JOBS.labels(Operation.EXPIRE, "recorded").inc()
+        recorded = await self._recorder.save(payment, conclude_expiry(payment, self._clock()), None)
+        JOBS.labels(Operation.EXPIRE, "recorded" if recorded else "refused").inc()
 
     async def _open_card(self, payment: Payment) -> Card | None:
         if payment.method != PaymentMethod.CARD:
@@ -218,7 +221,8 @@ class PaymentProcessor:
             try:
                 now = self._clock()
                 conclusion = self._concluder.conclude(payment, claimed.operation, claimed.refund, outcome, now)
-                if await self._recorder.save(payment, conclusion, _answer(claimed, outcome, now)):
+                answer = _answer(claimed, outcome, now, provider=self._provider.name)
+                if await self._recorder.save(payment, conclusion, answer):
                     return True
                 found = await self._reads.submit(payment.id)
                 if found is None or not _is_still_at(found, payment):
@@ -269,7 +273,7 @@ def _request(claimed: Claimed) -> ProviderRequest:
     )
 
 
-def _answer(claimed: Claimed, outcome: Outcome, now: datetime) -> ProviderAnswer:
+def _answer(claimed: Claimed, outcome: Outcome, now: datetime, *, provider: str) -> ProviderAnswer:
     """The outcome as the timeline tells it."""
     code, message = None, None
     match outcome:
@@ -283,7 +287,7 @@ def _answer(claimed: Claimed, outcome: Outcome, now: datetime) -> ProviderAnswer
         payment_id=claimed.payment.id,
         attempt=claimed.payment.attempt,
         refund_id=claimed.refund.id if claimed.refund else None,
-        provider=SIMULATOR,
+        provider=provider,
         operation=claimed.operation,
         outcome=type(outcome).__name__.lower(),
         code=code,

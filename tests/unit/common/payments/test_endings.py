@@ -19,10 +19,10 @@ from gateway_common.payments.model import (
     PaymentMethod,
     PaymentStatus,
     VoidStatus,
-    choose_provider,
+    check_mode_is_served,
     decide_capture,
     fail_capture,
-    is_authorization_over,
+    is_authorization_expired,
     next_due_seconds,
     next_operation,
     payment_snapshot,
@@ -140,8 +140,8 @@ def test_nothing_else_expires_and_the_refusal_names_its_status(status: PaymentSt
     ("now", "is_over"), [(NOW, False), (OVER - timedelta(milliseconds=1), False), (OVER, True), (OVER + TTL, True)]
 )
 def test_an_authorization_is_over_from_its_last_moment_on(now: datetime, *, is_over: bool) -> None:
-    assert is_authorization_over(authorized(), now) == is_over
-    assert not is_authorization_over(authorized(authorization_expires_at=None), now)
+    assert is_authorization_expired(authorized(), now) == is_over
+    assert not is_authorization_expired(authorized(authorization_expires_at=None), now)
 
 
 def test_an_authorization_that_is_over_is_not_captured_though_nobody_has_noticed_yet() -> None:
@@ -205,7 +205,7 @@ def test_an_authorization_is_due_when_it_is_over_and_work_of_a_provider_at_once(
                 assert due_in_seconds is None
             case Operation.EXPIRE:
                 assert due_in_seconds is not None
-                assert (due_in_seconds == 0) == is_authorization_over(payment, now)
+                assert (due_in_seconds == 0) == is_authorization_expired(payment, now)
                 assert due_in_seconds == max(0, (OVER - now).total_seconds())
             case _:
                 assert due_in_seconds == 0
@@ -217,9 +217,9 @@ def test_a_payment_under_way_is_the_providers_to_answer_and_any_other_is_not(sta
 
 
 def test_the_simulator_is_never_given_live_money() -> None:
-    assert choose_provider(livemode=False) == "simulator"
+    check_mode_is_served(livemode=False)
     with pytest.raises(NoProviderError, match="live mode"):
-        choose_provider(livemode=True)
+        check_mode_is_served(livemode=True)
 
 
 def test_a_capture_is_booked_under_the_key_that_the_provider_knows_it_by() -> None:

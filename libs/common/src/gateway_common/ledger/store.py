@@ -7,6 +7,7 @@ import orjson
 from sqlalchemy import Row, select, text
 
 from gateway_common.db.database import Connection
+from gateway_common.db.pages import newest_page
 from gateway_common.ids import LEDGER_ENTRY, new_id
 from gateway_common.ledger.model import Account, LedgerEntry, Posting, PostingKind
 from gateway_common.ledger.tables import ledger_balances, ledger_entries
@@ -83,16 +84,16 @@ async def list_entries(
     payment_id: str | None = None,
 ) -> list[LedgerEntry]:
     """At most `limit` entries, newest first, those older than `starting_after`."""
-    query = (
-        select(*_ENTRY_COLUMNS)
-        .where(ledger_entries.c.merchant_id == merchant_id, ledger_entries.c.livemode == livemode)
-        .order_by(ledger_entries.c.id.desc())
-        .limit(limit)
+    query = newest_page(
+        select(*_ENTRY_COLUMNS),
+        ledger_entries,
+        merchant_id=merchant_id,
+        livemode=livemode,
+        limit=limit,
+        starting_after=starting_after,
     )
     if payment_id is not None:
         query = query.where(ledger_entries.c.payment_id == payment_id)
-    if starting_after is not None:
-        query = query.where(ledger_entries.c.id < starting_after)
     return [_entry(row) for row in await connection.execute(query)]
 
 

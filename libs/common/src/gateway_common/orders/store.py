@@ -8,8 +8,9 @@ from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway_common.db.database import Connection
+from gateway_common.db.pages import made_between, newest_page
 from gateway_common.errors import NotFoundError
-from gateway_common.ids import ORDER, first_id
+from gateway_common.ids import ORDER
 from gateway_common.orders.model import Order, OrderStatus
 from gateway_common.orders.tables import orders
 
@@ -74,18 +75,15 @@ async def list_orders(
     created_to: datetime | None = None,
 ) -> list[Order]:
     """At most `limit` orders, newest first, those older than `starting_after`."""
-    query = (
-        select(*_COLUMNS)
-        .where(orders.c.merchant_id == merchant_id, orders.c.livemode == livemode)
-        .order_by(orders.c.id.desc())
-        .limit(limit)
+    query = newest_page(
+        select(*_COLUMNS),
+        orders,
+        merchant_id=merchant_id,
+        livemode=livemode,
+        limit=limit,
+        starting_after=starting_after,
     )
-    if starting_after is not None:
-        query = query.where(orders.c.id < starting_after)
-    if created_from is not None:
-        query = query.where(orders.c.id >= first_id(ORDER, created_from))
-    if created_to is not None:
-        query = query.where(orders.c.id < first_id(ORDER, created_to))
+    query = made_between(query, orders, ORDER, created_from, created_to)
     return [_order(row) for row in await connection.execute(query)]
 
 

@@ -19,17 +19,17 @@ def decide_cancel(payment: Payment, now: datetime) -> Payment | None:
         raise PaymentStateError("The payment is processing: whether it can be cancelled is known when that has ended.")
     if PaymentStatus.CANCELLED not in TRANSITIONS[payment.status]:
         raise PaymentStateError(f"A payment that is {payment.status} can't be cancelled.")
-    return _give_back(payment, PaymentStatus.CANCELLED, now)
+    return _end_uncaptured(payment, PaymentStatus.CANCELLED, now)
 
 
 def expire(payment: Payment, now: datetime) -> Payment:
     """The authorization ran out uncaptured."""
     if payment.captured:
         raise PaymentStateError("A captured payment does not expire.")
-    return _give_back(payment, PaymentStatus.EXPIRED, now)
+    return _end_uncaptured(payment, PaymentStatus.EXPIRED, now)
 
 
-def _give_back(payment: Payment, status: PaymentStatus, now: datetime) -> Payment:
+def _end_uncaptured(payment: Payment, status: PaymentStatus, now: datetime) -> Payment:
     void_status = VoidStatus.PENDING if payment.status is PaymentStatus.SUCCESS else None
     return move(payment, status, now, void_status=void_status, operation_attempt=0)
 

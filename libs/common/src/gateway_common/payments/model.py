@@ -78,9 +78,6 @@ class Operation(StrEnum):
     EXPIRE = "expire"
 
 
-SIMULATOR: Final = "simulator"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """One payment. `version` counts its changes; `attempt` counts its leases and fences their holders."""
@@ -217,7 +214,7 @@ def decide_capture(payment: Payment, amount_minor: int | None, now: datetime) ->
         raise PaymentStateError(f"The payment was captured before, with another amount ({taken}).")
     if payment.status is not PaymentStatus.SUCCESS:
         raise PaymentStateError(f"Only a payment that is success can be captured; this one is {payment.status}.")
-    if is_authorization_over(payment, now):
+    if is_authorization_expired(payment, now):
         raise PaymentStateError("The payment is success, but its authorization has expired: it can't be captured.")
     if wanted > payment.amount_minor:
         limit = format_amount(payment.amount_minor, payment.currency)
@@ -270,16 +267,15 @@ def post_capture(payment: Payment, now: datetime) -> Posting:
     )
 
 
-def is_authorization_over(payment: Payment, now: datetime) -> bool:
+def is_authorization_expired(payment: Payment, now: datetime) -> bool:
     """Whether the time in which the payment may be captured has passed."""
     return payment.authorization_expires_at is not None and now >= payment.authorization_expires_at
 
 
-def choose_provider(*, livemode: bool) -> str:
-    """The name of the provider that serves this mode; NoProviderError. The simulator never sees live money."""
+def check_mode_is_served(*, livemode: bool) -> None:
+    """NoProviderError if no provider takes payments of this mode. The simulator never sees live money."""
     if livemode:
         raise NoProviderError("No payment provider serves live mode here: only the simulator is set up.")
-    return SIMULATOR
 
 
 def provider_key(payment: Payment, operation: Operation) -> str:

@@ -12,10 +12,11 @@ import orjson
 from sqlalchemy import Row, func, or_, select, text
 
 from gateway_common.db.database import Connection
+from gateway_common.db.pages import made_between, newest_page
 from gateway_common.errors import NotFoundError
 from gateway_common.events.model import Event
 from gateway_common.events.store import RECORD_EVENTS, event_row
-from gateway_common.ids import PAYMENT, first_id
+from gateway_common.ids import PAYMENT
 from gateway_common.ledger.model import Posting
 from gateway_common.ledger.store import ENTRY_COLUMNS, RECORD_ENTRIES, entry_rows
 from gateway_common.payments.model import (
@@ -217,16 +218,15 @@ async def list_payments(
     """At most `limit` payments, newest first, those older than `starting_after`.
 
     `order_id` is the merchant's word; with `bound_order_id`, the order it means, also what named the order otherwise.
-    Times are compared by id, which begins with its time: so every filter is a range of one index.
     """
-    query = (
-        select(*_COLUMNS)
-        .where(payments.c.merchant_id == merchant_id, payments.c.livemode == livemode)
-        .order_by(payments.c.id.desc())
-        .limit(limit)
+    query = newest_page(
+        select(*_COLUMNS),
+        payments,
+        merchant_id=merchant_id,
+        livemode=livemode,
+        limit=limit,
+        starting_after=starting_after,
     )
-    if starting_after is not None:
-        query = query.where(payments.c.id < starting_after)
     if status is not None:
         query = query.where(payments.c.status == status)
     named, bound = payments.c.order_id == order_id, payments.c.bound_order_id == bound_order_id
@@ -236,10 +236,7 @@ async def list_payments(
         query = query.where(named)
     if method is not None:
         query = query.where(payments.c.method == method)
-    if created_from is not None:
-        query = query.where(payments.c.id >= first_id(PAYMENT, created_from))
-    if created_to is not None:
-        query = query.where(payments.c.id < first_id(PAYMENT, created_to))
+    query = made_between(query, payments, PAYMENT, created_from, created_to)
     return [_payment(row) for row in await connection.execute(query)]
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 from sqlalchemy import Row, func, insert, select, update
 
 from gateway_common.db.database import Connection
+from gateway_common.db.pages import made_between, newest_page
 from gateway_common.errors import NotFoundError
-from gateway_common.ids import REFUND, first_id
+from gateway_common.ids import REFUND
 from gateway_common.refunds.model import Refund, RefundStatus
 from gateway_common.refunds.tables import refunds
 
@@ -56,22 +57,19 @@ async def list_refunds(
     created_to: datetime | None = None,
 ) -> list[Refund]:
     """At most `limit` refunds, newest first, those older than `starting_after`."""
-    query = (
-        select(*_COLUMNS)
-        .where(refunds.c.merchant_id == merchant_id, refunds.c.livemode == livemode)
-        .order_by(refunds.c.id.desc())
-        .limit(limit)
+    query = newest_page(
+        select(*_COLUMNS),
+        refunds,
+        merchant_id=merchant_id,
+        livemode=livemode,
+        limit=limit,
+        starting_after=starting_after,
     )
     if payment_id is not None:
         query = query.where(refunds.c.payment_id == payment_id)
     if status is not None:
         query = query.where(refunds.c.status == status)
-    if created_from is not None:
-        query = query.where(refunds.c.id >= first_id(REFUND, created_from))
-    if created_to is not None:
-        query = query.where(refunds.c.id < first_id(REFUND, created_to))
-    if starting_after is not None:
-        query = query.where(refunds.c.id < starting_after)
+    query = made_between(query, refunds, REFUND, created_from, created_to)
     return [_refund(row) for row in await connection.execute(query)]
 
 

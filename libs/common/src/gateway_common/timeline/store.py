@@ -104,10 +104,9 @@ async def find_work(connection: Connection, payment_id: str) -> Work:
 async def _read(
     connection: Connection, statement: TextClause, payment_id: str, order_id: str | None
 ) -> list[Row[tuple[object, ...]]]:
+    # What a statement does not ask for is left out of it.
     parameters = {"payment_id": payment_id, "order_id": order_id, "most": SOURCE_MOST + 1}
-    names = statement.compile().params.keys()
-    rows = await connection.execute(statement, {name: parameters[name] for name in names})
-    return list(rows)
+    return list(await connection.execute(statement, parameters))
 
 
 def _event(row: Row[tuple[object, ...]]) -> TimelineEntry:

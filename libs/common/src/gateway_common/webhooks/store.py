@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row, insert, select, text
 
 from gateway_common.db.database import Connection
+from gateway_common.db.pages import newest_page
 from gateway_common.errors import NotFoundError
 from gateway_common.events.tables import events
 from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus, WebhookDelivery, WebhookEndpoint
@@ -66,18 +67,14 @@ async def list_endpoints(
     starting_after: str | None = None,
 ) -> list[WebhookEndpoint]:
     """At most `limit` endpoints, newest first, those older than `starting_after`."""
-    query = (
-        select(*_ENDPOINT_COLUMNS)
-        .where(
-            webhook_endpoints.c.merchant_id == merchant_id,
-            webhook_endpoints.c.livemode == livemode,
-            webhook_endpoints.c.status != EndpointStatus.DELETED,
-        )
-        .order_by(webhook_endpoints.c.id.desc())
-        .limit(limit)
+    query = newest_page(
+        select(*_ENDPOINT_COLUMNS).where(webhook_endpoints.c.status != EndpointStatus.DELETED),
+        webhook_endpoints,
+        merchant_id=merchant_id,
+        livemode=livemode,
+        limit=limit,
+        starting_after=starting_after,
     )
-    if starting_after is not None:
-        query = query.where(webhook_endpoints.c.id < starting_after)
     return [_endpoint(row) for row in await connection.execute(query)]
 
 
@@ -108,16 +105,19 @@ async def list_deliveries(
     starting_after: str | None = None,
 ) -> list[WebhookDelivery]:
     """At most `limit` deliveries, newest first, those older than `starting_after`."""
-    query = (
+    told = (
         select(webhook_deliveries, events.c.type.label("event_type"), webhook_endpoints.c.url)
         .join(events, events.c.id == webhook_deliveries.c.event_id)
         .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
-        .where(webhook_deliveries.c.merchant_id == merchant_id, webhook_deliveries.c.livemode == livemode)
-        .order_by(webhook_deliveries.c.id.desc())
-        .limit(limit)
     )
-    if starting_after is not None:
-        query = query.where(webhook_deliveries.c.id < starting_after)
+    query = newest_page(
+        told,
+        webhook_deliveries,
+        merchant_id=merchant_id,
+        livemode=livemode,
+        limit=limit,
+        starting_after=starting_after,
+    )
     names = [field.name for field in fields(WebhookDelivery)]
     found = []
     for row in await connection.execute(query):

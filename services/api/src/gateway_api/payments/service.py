@@ -33,7 +33,7 @@ from gateway_common.payments.model import (
     Payment,
     PaymentMethod,
     PaymentStatus,
-    choose_provider,
+    check_mode_is_served,
     decide_capture,
     next_due_seconds,
     payment_event,
@@ -61,7 +61,7 @@ class PaymentService:
         """Store the payment as pending and answer. All that belongs to it is one statement, shared with the requests
         of the same moment.
         """
-        choose_provider(livemode=caller.livemode)
+        check_mode_is_served(livemode=caller.livemode)
         payment = self._new_payment(caller, wanted, traceparent)
         snapshot = payment_snapshot(payment)
         event = payment_event(EventType.PAYMENT_CREATED, payment, payment.created_at, snapshot=snapshot)

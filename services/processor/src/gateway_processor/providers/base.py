@@ -59,6 +59,9 @@ Outcome = Approved | Declined | Pending | Unknown
 
 
 class Provider(Protocol):
+    name: str
+    """As the timeline and the record of its answers call it."""
+
     async def authorize(self, request: ProviderRequest) -> Outcome: ...
 
     async def capture(self, request: ProviderRequest) -> Outcome: ...

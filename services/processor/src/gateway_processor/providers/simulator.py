@@ -31,6 +31,8 @@ _MESSAGES: Final = {
 class Simulator:
     """A provider whose every answer a test can choose. Refuses nothing else: it is for test mode."""
 
+    name = "simulator"
+
     def __init__(self, database: Database, plan: SimulatorPlan) -> None:
         self._database = database
         self._plan = plan
