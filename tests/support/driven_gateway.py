@@ -18,7 +18,7 @@ from tests.support.records import free_leases, make_due, number_all_events, read
 from gateway_common.clock import system_clock
 from gateway_common.queue.messages import WEBHOOKS_STREAM
 from gateway_common.queue.ringer import Ringer
-from gateway_processor.payments import Claimed
+from gateway_processor.claims import Claimed
 from gateway_processor.providers.base import Approved, Declined, Missing, Outcome, Pending, Unknown
 
 ANSWERS: Final[dict[str, Outcome]] = {

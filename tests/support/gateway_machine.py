@@ -11,7 +11,7 @@ from tests.support.driven_gateway import DrivenGateway
 from tests.support.gateway_model import START, GatewayModel
 from tests.support.gateway_words import Claim, Record, Request, Shown
 
-from gateway_processor.payments import Claimed
+from gateway_processor.claims import Claimed
 
 FEE_BASIS_POINTS: Final = 235
 PAYMENTS_MOST: Final = 7

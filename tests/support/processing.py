@@ -15,15 +15,18 @@ from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.payments.queue_store import release_payment_leases
+from gateway_common.providers.book import RouteBook
+from gateway_common.providers.model import SIMULATOR
 from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import PAYMENTS_STREAM, WEBHOOKS_STREAM
 from gateway_common.queue.ringer import Ringer
 from gateway_common.simulator.model import SimulatorPlan
 from gateway_common.workers.loops import keep_alive, repeat
-from gateway_common.workers.store import delete_worker
+from gateway_common.workers.store import SILENT_AFTER_SECONDS, delete_worker
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.base import Provider
+from gateway_processor.providers.registry import Providers
 from gateway_processor.providers.simulator import Simulator
 from gateway_processor.sweeper import Sweeper
 from gateway_processor.tasks import register_tasks
@@ -50,7 +53,7 @@ def new_processor(
 ) -> PaymentProcessor:
     return PaymentProcessor(
         database,
-        provider or Simulator(database, QUICK),
+        Providers({SIMULATOR: provider or Simulator(database, QUICK)}, RouteBook(database)),
         ringer,
         Keyring(master_key),
         worker_id=worker_id,
@@ -104,7 +107,16 @@ async def running_worker(
         register_tasks(broker, processor, concurrency=concurrency)
         receiver = Receiver(broker, max_async_tasks=concurrency, run_startup=False, wait_tasks_timeout=drain_seconds)
         background = [
-            asyncio.create_task(keep_alive(database, worker_id, "processor", registered=registered, stop=drained)),
+            asyncio.create_task(
+                keep_alive(
+                    database,
+                    worker_id,
+                    "processor",
+                    silent_after_seconds=SILENT_AFTER_SECONDS,
+                    registered=registered,
+                    stop=drained,
+                )
+            ),
             asyncio.create_task(ringer.run(drained)),
             asyncio.create_task(repeat("sweep", sweeper.sweep, every_seconds=0.1, stop=stop)),
         ]

@@ -32,8 +32,8 @@ class ScriptedProvider:
     async def refund(self, request: ProviderRequest) -> Outcome:
         return await self._perform("refund", request)
 
-    async def status(self, key: str) -> Outcome | Missing:
-        self.asked.append(("status", key, None))
+    async def status(self, request: ProviderRequest) -> Outcome | Missing:
+        self.asked.append(("status", request.key, None))
         return await self._answers.get()
 
     async def _perform(self, call: str, request: ProviderRequest) -> Outcome:

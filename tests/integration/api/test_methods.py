@@ -171,4 +171,4 @@ async def test_a_live_key_is_told_that_no_provider_serves_it_whatever_the_method
 
     for wanted, _ in METHODS:
         response = await api.client.post(PAYMENTS, json=MONEY | wanted, headers=live)
-        assert "live mode" in expect_error(409, "no_provider", response)
+        assert "live payments" in expect_error(409, "no_provider", response)

@@ -4,12 +4,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+import gateway_common.callbacks.tables
 import gateway_common.events.tables
 import gateway_common.idempotency.tables
 import gateway_common.ledger.tables
 import gateway_common.merchants.tables
 import gateway_common.orders.tables
 import gateway_common.payments.tables
+import gateway_common.providers.tables
 import gateway_common.refunds.tables
 import gateway_common.simulator.tables
 import gateway_common.webhooks.tables

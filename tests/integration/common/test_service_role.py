@@ -10,10 +10,11 @@ from psycopg.errors import InsufficientPrivilege
 GROUP = "gateway_service"
 CHANGEABLE = {
     "api_keys", "event_sequences", "idempotency_keys", "ledger_balances", "orders", "payment_cards",
-    "payments", "refunds", "simulator_operations", "webhook_deliveries", "webhook_endpoints", "workers",
+    "payments", "provider_callbacks", "provider_routes", "refunds", "simulator_operations", "webhook_deliveries",
+    "webhook_endpoints", "workers",
 }  # fmt: skip
 APPEND_ONLY = {"events", "ledger_entries", "provider_answers", "webhook_attempts"}
-DELETABLE = {"idempotency_keys", "payment_cards", "workers"}
+DELETABLE = {"idempotency_keys", "payment_cards", "provider_callbacks", "provider_routes", "workers"}
 TABLE_RIGHTS = {
     **dict.fromkeys(CHANGEABLE, frozenset({"SELECT", "INSERT", "UPDATE"})),
     **dict.fromkeys(CHANGEABLE & DELETABLE, frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})),
@@ -76,7 +77,11 @@ def test_the_role_holds_no_right_beyond_this_list(service: psycopg.Connection) -
     ).fetchall()
 
     assert tables == TABLE_RIGHTS
-    assert sorted(columns) == [("events", "sequence", "UPDATE"), ("merchants", "name", "UPDATE")]
+    assert sorted(columns) == [
+        ("events", "sequence", "UPDATE"),
+        ("merchants", "late_success", "UPDATE"),
+        ("merchants", "name", "UPDATE"),
+    ]
     assert sequences == [("event_positions", "USAGE")]
 
 

@@ -185,15 +185,16 @@ async def test_a_card_sealed_by_an_earlier_master_key_is_read_while_that_key_is_
 
 
 @pytest.mark.parametrize("method", ["upi", "netbanking"])
-async def test_a_live_payment_is_refused_by_the_simulator_and_enters_no_account(
+async def test_a_live_payment_that_no_route_serves_waits_and_enters_no_account(
     database: Database, ringer: Ringer, method: str
 ) -> None:
     [payment] = await store_payments(database, livemode=True, method=method)
 
-    await work_off(new_processor(database, ringer), database, payment.id)
+    await new_processor(database, ringer).process(payment.id)
 
-    refused = await read_payment(database, payment.id)
-    assert (refused.status, refused.error_code) == (PaymentStatus.FAILED, "no_provider")
+    waiting = await read_payment(database, payment.id)
+    assert (waiting.status, waiting.version) == (PaymentStatus.PENDING, payment.version)
+    assert 5 < (await read_lease(database, payment.id))["due_in_seconds"] <= 10
     assert await read_simulator_requests(database, payment.id) == {}
 
 

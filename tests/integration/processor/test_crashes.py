@@ -27,7 +27,8 @@ from gateway_common.db.database import Database
 from gateway_common.payments.model import Operation
 from gateway_common.queue.ringer import Ringer
 from gateway_common.settings import normalize_database_url
-from gateway_processor.payments import Claimed, PaymentProcessor
+from gateway_processor.claims import Claimed
+from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.base import Approved
 
 OPERATIONS = [Operation.AUTHORIZE, Operation.CAPTURE, Operation.VOID, Operation.REFUND]

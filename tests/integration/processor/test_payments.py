@@ -234,7 +234,7 @@ async def test_a_simulator_that_succeeds_half_of_the_time_declines_the_others(
     assert {PaymentStatus.SUCCESS, PaymentStatus.FAILED} == set(statuses)
 
 
-@pytest.mark.parametrize("outcome", [Pending(), Pending(7.0), Unknown("no answer")])
+@pytest.mark.parametrize("outcome", [Pending(), Pending(check_in_seconds=7.0), Unknown("no answer")])
 async def test_an_outcome_that_decides_nothing_changes_nothing_but_when_to_look_again(
     database: Database, ringer: Ringer, merchant: Merchant, outcome: Outcome
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.support.claims import claimed_for
 from tests.support.examples import NOW, example_order, example_payment, example_refund
 
 from gateway_common.events.model import EventType
@@ -36,7 +37,7 @@ REFUNDING = replace(CAPTURING, capture_status=CaptureStatus.COMPLETED, amount_re
 
 
 def concluded(payment: Payment, operation: Operation, outcome: Outcome, refund: Refund | None = None) -> Conclusion:
-    return Concluder(TTL).conclude(payment, operation, refund, outcome, NOW)
+    return Concluder(TTL).conclude(payment, claimed_for(payment, operation, refund), outcome, NOW)
 
 
 def booked(conclusion: Conclusion) -> dict[str, dict[Account, int]]:
@@ -77,7 +78,7 @@ def test_a_void_that_was_refused_needs_attention_and_is_not_tried_again() -> Non
     assert conclusion.due_in_seconds is None
 
 
-@pytest.mark.parametrize("outcome", [Unknown("no answer"), Pending(3.0)])
+@pytest.mark.parametrize("outcome", [Unknown("no answer"), Pending(check_in_seconds=3.0)])
 def test_a_void_without_an_answer_is_asked_after(outcome: Outcome) -> None:
     conclusion = concluded(VOIDING, Operation.VOID, outcome)
 

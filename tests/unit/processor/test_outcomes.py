@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.support.claims import claimed_for
 from tests.support.examples import NOW, example_payment, example_refund
 
 from gateway_common.events.model import Event, EventType
@@ -51,7 +52,9 @@ STATES: dict[Operation, tuple[Payment, Refund | None]] = {
 
 def concluded(operation: Operation, outcome: Outcome, payment: Payment | None = None) -> Conclusion:
     example, refund = STATES[operation]
-    return Concluder(AUTHORIZATION_TTL).conclude(payment or example, operation, refund, outcome, LATER)
+    return Concluder(AUTHORIZATION_TTL).conclude(
+        payment or example, claimed_for(payment or example, operation, refund), outcome, LATER
+    )
 
 
 def types(events: tuple[Event, ...]) -> list[EventType]:
@@ -159,7 +162,7 @@ def test_the_next_refund_is_due_when_one_has_ended_either_way(outcome: Outcome) 
 
 def test_a_refund_outcome_without_a_refund_is_a_bug_that_is_not_passed_over() -> None:
     with pytest.raises(ValueError, match="none is open"):
-        Concluder(AUTHORIZATION_TTL).conclude(REFUNDING, Operation.REFUND, None, Approved(), LATER)
+        Concluder(AUTHORIZATION_TTL).conclude(REFUNDING, claimed_for(REFUNDING, Operation.REFUND), Approved(), LATER)
 
 
 @pytest.mark.parametrize("operation", list(STATES))
@@ -181,24 +184,26 @@ def test_an_event_tells_of_its_object_as_it_is_after_the_change(operation: Opera
 
 
 @pytest.mark.parametrize("operation", list(STATES))
-@pytest.mark.parametrize("outcome", [Unknown("no answer"), Pending(), Pending(7.5), Pending(0.0)])
+@pytest.mark.parametrize(
+    "outcome", [Unknown("no answer"), Pending(), Pending(check_in_seconds=7.5), Pending(check_in_seconds=0.0)]
+)
 def test_without_evidence_nothing_moves(operation: Operation, outcome: Outcome) -> None:
-    payment, refund = STATES[operation]
+    payment, _ = STATES[operation]
 
     conclusion = concluded(operation, outcome)
 
-    assert (conclusion.payment, conclusion.refund) == (payment, refund)
+    assert (conclusion.payment, conclusion.refund) == (payment, None)
     assert (conclusion.events, conclusion.refund_events) == ((), ())
     assert conclusion.due_in_seconds is not None
 
 
 @pytest.mark.parametrize("seconds", [0.2, 7.5, 86_400.0])
 def test_a_provider_that_knows_when_it_will_know_is_asked_then(seconds: float) -> None:
-    assert concluded(Operation.AUTHORIZE, Pending(seconds)).due_in_seconds == seconds
+    assert concluded(Operation.AUTHORIZE, Pending(check_in_seconds=seconds)).due_in_seconds == seconds
 
 
 def test_a_provider_that_always_says_now_is_not_asked_without_a_pause() -> None:
-    assert concluded(Operation.AUTHORIZE, Pending(0.0)).due_in_seconds == STATUS_CHECK_SOONEST_SECONDS
+    assert concluded(Operation.AUTHORIZE, Pending(check_in_seconds=0.0)).due_in_seconds == STATUS_CHECK_SOONEST_SECONDS
 
 
 @pytest.mark.parametrize("outcome", [Unknown("no answer"), Pending()])

@@ -50,9 +50,11 @@ class StoreSettings(BaseSettings):
 
 
 class WorkerSettings(BaseSettings):
-    """The one number from which drain, lease limit and grace period follow."""
+    """The one number from which drain, lease limit and grace period follow, and how soon the dead are replaced."""
 
     job_timeout_seconds: Annotated[float, Field(ge=1, le=600)] = 20.0
+    worker_silent_after_seconds: Annotated[float, Field(ge=0.5, le=300)] = 15.0
+    """After so much silence others take this worker for dead, and its leases for free."""
 
     @property
     def drain_seconds(self) -> float:
@@ -62,4 +64,4 @@ class WorkerSettings(BaseSettings):
     @property
     def lease_limit_seconds(self) -> float:
         """A lease older than this is free though its worker lives: no job runs that long, so it was forgotten."""
-        return self.job_timeout_seconds + 15
+        return self.job_timeout_seconds + self.worker_silent_after_seconds

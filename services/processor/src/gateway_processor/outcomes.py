@@ -1,6 +1,6 @@
 """What follows from a provider's answer, without I/O: payment and refund after it, events, when to look again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,11 +12,16 @@ from gateway_common.payments import model as payments
 from gateway_common.payments.model import Operation, Payment, next_due_seconds, post_capture
 from gateway_common.refunds import model as refunds
 from gateway_common.refunds.model import Refund, RefundStatus, post_settled
-from gateway_processor.providers.base import Approved, Declined, Outcome, Pending
+from gateway_processor.claims import Claimed
+from gateway_processor.providers.base import Approved, Declined, Expired, Outcome, Pending, Unknown, Unreachable
 
 STATUS_CHECK_FIRST_SECONDS: Final = 5.0
 STATUS_CHECK_SOONEST_SECONDS: Final = 0.1
 STATUS_CHECK_LONGEST_SECONDS: Final = 3_600.0
+"""Whose answer is unknown when the checks have become so rare needs a person's attention."""
+UNREACHABLE_LONGEST_SECONDS: Final = 60.0
+"""Nothing was sent, so nothing is at risk: the payment goes out soon after the provider is back."""
+UNSERVED_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,14 @@ class Conclusion:
     due_in_seconds: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateTerms:
+    """What becomes of a payment that succeeds late."""
+
+    keep: bool
+    """Whether the merchant wants it, and the order it pays is still open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Concluder:
     """Decides what outcomes make of payments, under the installation's terms."""
@@ -39,43 +52,125 @@ class Concluder:
     authorization_ttl: timedelta
 
     def conclude(
-        self, payment: Payment, operation: Operation, refund: Refund | None, outcome: Outcome, now: datetime
+        self,
+        payment: Payment,
+        claimed: Claimed,
+        outcome: Outcome,
+        now: datetime,
+        *,
+        fallback: str | None = None,
+        late: LateTerms | None = None,
     ) -> Conclusion:
-        """What the outcome of one operation makes of the payment."""
-        match operation, outcome:
-            case Operation.AUTHORIZE, Approved():
+        """What the outcome of the claimed operation makes of the payment as it is now.
+
+        `fallback` is who may be asked instead of a provider that can't be reached, `late` what becomes of a yes
+        that comes after the end.
+        """
+        payment = _referred(payment, outcome)
+        match claimed.operation, outcome:
+            case Operation.AUTHORIZE, _:
+                return self._authorize(payment, claimed, outcome, now, fallback)
+            case Operation.INQUIRE, Approved() if late is not None:
+                return self._succeed_late(payment, now, late)
+            case Operation.INQUIRE, Declined() | Expired():
+                return _of_payment(endings.hear_no_news(payment, now), now)
+            case _, Approved() | Declined():
+                return _settle(payment, claimed.operation, claimed.refund, outcome, now)
+            case _:
+                return _ask_again(payment, outcome, now)
+
+    def _authorize(
+        self, payment: Payment, claimed: Claimed, outcome: Outcome, now: datetime, fallback: str | None
+    ) -> Conclusion:
+        match outcome:
+            case Approved():
                 after = payments.authorize(payment, now, authorization_ttl=self.authorization_ttl)
                 return _of_payment(after, now, EventType.PAYMENT_SUCCESS)
-            case _, Approved() | Declined():
-                return _settle(payment, operation, refund, outcome, now)
+            case Declined(code, message):
+                after = payments.decline(payment, now, code=code, message=message)
+                return _of_payment(after, now, EventType.PAYMENT_FAILED)
+            case Expired():
+                after = endings.expire_request(payment, now, withdraw=False)
+                return _of_payment(after, now, EventType.PAYMENT_EXPIRED)
+            case Pending():
+                return _wait(payment, outcome, now)
+            case Unreachable() if claimed.is_first_try:
+                after = payments.reroute(payment, now, provider=fallback)
+                due_in_seconds = 0.0 if fallback else _backoff(payment.attempt, UNREACHABLE_LONGEST_SECONDS)
+                return _unsettled(after, due_in_seconds)
             case _:
-                return Conclusion(
-                    payment=payment, refund=refund, events=(), due_in_seconds=_check_in_seconds(payment, outcome)
-                )
+                return _ask_again(payment, outcome, now)
+
+    def _succeed_late(self, payment: Payment, now: datetime, late: LateTerms) -> Conclusion:
+        succeeded = endings.succeed_late(payment, now, authorization_ttl=self.authorization_ttl)
+        told = payments.payment_event(EventType.PAYMENT_LATE_SUCCESS, succeeded, now)
+        if late.keep:
+            return _of_payment(succeeded, now, told=(told,))
+        return _of_payment(endings.give_back(succeeded, now), now, EventType.PAYMENT_CANCELLED, told=(told,))
 
 
 def conclude_expiry(payment: Payment, now: datetime) -> Conclusion:
     """What becomes of an authorization that nobody captured: it ends, or its end is still to come."""
     if not payments.is_authorization_expired(payment, now):
-        return Conclusion(payment=payment, refund=None, events=(), due_in_seconds=next_due_seconds(payment, now))
+        return _unsettled(payment, next_due_seconds(payment, now))
     return _of_payment(endings.expire(payment, now), now, EventType.PAYMENT_EXPIRED)
+
+
+def conclude_unserved(payment: Payment) -> Conclusion:
+    """No route leads anywhere for the payment. Nothing was sent; it waits for an operator to make one."""
+    return _unsettled(payment, UNSERVED_SECONDS)
+
+
+def _referred(payment: Payment, outcome: Outcome) -> Payment:
+    """The payment with the name that its provider gave it."""
+    reference = None if isinstance(outcome, Unreachable) else outcome.reference
+    return replace(payment, provider_reference=reference or payment.provider_reference)
+
+
+def _wait(payment: Payment, outcome: Pending, now: datetime) -> Conclusion:
+    """The provider waits for the customer, until their time is up; then the request is taken back."""
+    if payments.is_request_expired(payment, now):
+        return _of_payment(endings.expire_request(payment, now, withdraw=True), now, EventType.PAYMENT_EXPIRED)
+    after = payments.wait_for_customer(
+        payment,
+        now,
+        next_action=payment.next_action if outcome.next_action is None else dict(outcome.next_action),
+        expires_at=outcome.expires_at or payment.request_expires_at,
+    )
+    due_in_seconds = _check_in_seconds(payment, outcome)
+    if after.request_expires_at is not None:
+        left_seconds = (after.request_expires_at - now).total_seconds()
+        due_in_seconds = min(due_in_seconds, max(left_seconds, STATUS_CHECK_SOONEST_SECONDS))
+    return _unsettled(after, due_in_seconds)
+
+
+def _ask_again(payment: Payment, outcome: Outcome, now: datetime) -> Conclusion:
+    """Without evidence nothing moves; the provider is asked later and later, and in the end a person is."""
+    due_in_seconds = _check_in_seconds(payment, outcome)
+    if due_in_seconds >= STATUS_CHECK_LONGEST_SECONDS and isinstance(outcome, Unknown | Unreachable):
+        payment = payments.ask_for_attention(payment, now)
+    return _unsettled(payment, due_in_seconds)
 
 
 def _check_in_seconds(payment: Payment, outcome: Outcome) -> float:
     if isinstance(outcome, Pending) and outcome.check_in_seconds is not None:
         return max(outcome.check_in_seconds, STATUS_CHECK_SOONEST_SECONDS)
-    # Without evidence nothing moves; the provider is asked later and later, an hour apart at most.
-    doublings = min(payment.operation_attempt - 1, 16)
-    return min(STATUS_CHECK_FIRST_SECONDS * 2.0**doublings, STATUS_CHECK_LONGEST_SECONDS)
+    return _backoff(payment.operation_attempt, STATUS_CHECK_LONGEST_SECONDS)
+
+
+def _backoff(attempt: int, longest_seconds: float) -> float:
+    doublings = min(max(attempt - 1, 0), 16)
+    return min(STATUS_CHECK_FIRST_SECONDS * 2.0**doublings, longest_seconds)
+
+
+def _unsettled(payment: Payment, due_in_seconds: float | None) -> Conclusion:
+    return Conclusion(payment=payment, refund=None, events=(), due_in_seconds=due_in_seconds)
 
 
 def _settle(
     payment: Payment, operation: Operation, refund: Refund | None, outcome: Approved | Declined, now: datetime
 ) -> Conclusion:
     match operation, outcome:
-        case Operation.AUTHORIZE, Declined(code, message):
-            after = payments.decline(payment, now, code=code, message=message)
-            return _of_payment(after, now, EventType.PAYMENT_FAILED)
         case Operation.CAPTURE, Approved():
             after = payments.complete_capture(payment, now)
             return _of_payment(after, now, EventType.PAYMENT_CAPTURED, postings=(post_capture(after, now),))
@@ -93,9 +188,15 @@ def _settle(
 
 
 def _of_payment(
-    after: Payment, now: datetime, event_type: EventType | None = None, *, postings: tuple[Posting, ...] = ()
+    after: Payment,
+    now: datetime,
+    event_type: EventType | None = None,
+    *,
+    postings: tuple[Posting, ...] = (),
+    told: tuple[Event, ...] = (),
 ) -> Conclusion:
-    events = () if event_type is None else (payments.payment_event(event_type, after, now),)
+    """The payment after a change that is an event; `told` are those that came before in the same breath."""
+    events = told if event_type is None else (*told, payments.payment_event(event_type, after, now))
     return Conclusion(
         payment=after, refund=None, events=events, postings=postings, due_in_seconds=next_due_seconds(after, now)
     )

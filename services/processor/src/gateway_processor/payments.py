@@ -3,70 +3,28 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from gateway_common.clock import Clock
-from gateway_common.crypto import Keyring, SealBrokenError
+from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database, DatabaseUnavailableError
 from gateway_common.db.gather import Gatherer
-from gateway_common.events.model import EventType
+from gateway_common.errors import NoProviderError
 from gateway_common.logs import get_logger
-from gateway_common.payments import model
-from gateway_common.payments.cards import Card, parse_card, seal_context
-from gateway_common.payments.model import (
-    Operation,
-    Payment,
-    PaymentMethod,
-    PaymentStatus,
-    ProviderAnswer,
-    next_operation,
-    provider_key,
-)
-from gateway_common.payments.queue_store import Saved, claim_payments
-from gateway_common.payments.store import PaymentChange, find_payments, find_sealed_card
+from gateway_common.payments.model import Operation, Payment, next_operation
+from gateway_common.payments.store import find_payments
 from gateway_common.queue.ringer import Ringer
-from gateway_common.refunds import model as refunds
-from gateway_common.refunds.model import Refund, RefundStatus
-from gateway_common.refunds.store import list_open_refunds, save_refund
 from gateway_common.telemetry import JOB_SECONDS, JOBS, trace_id
-from gateway_processor.outcomes import Concluder, conclude_expiry
-from gateway_processor.providers.base import (
-    Approved,
-    Declined,
-    Missing,
-    Outcome,
-    Pending,
-    Provider,
-    ProviderRequest,
-    Unknown,
-)
+from gateway_processor.calls import Calls, answer_of
+from gateway_processor.claims import Claimed, Claimer
+from gateway_processor.outcomes import Concluder, conclude_expiry, conclude_unserved
+from gateway_processor.providers.base import Outcome, Unreachable
+from gateway_processor.providers.registry import Providers
 from gateway_processor.records import Recorder
+from gateway_processor.steps import OnStep, Step, pass_by
 
 _RECORD_PAUSE_SECONDS: Final = 0.2
 _RECORD_PAUSE_LONGEST_SECONDS: Final = 2.0
-_CARD_UNREADABLE: Final = Declined("card_unreadable", "The card could not be read any more. Nothing was charged.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A payment under our lease, and what to ask the provider. `payment.attempt` is the fence."""
-
-    payment: Payment
-    operation: Operation
-    at: datetime
-    refund: Refund | None = None
-    card: Card | None = None
-
-    @property
-    def lacks_card(self) -> bool:
-        """Whether it is a card payment whose card can't be read: there is nothing to ask a provider with."""
-        return self.payment.method == PaymentMethod.CARD and self.card is None
-
-    @property
-    def is_first_try(self) -> bool:
-        return self.payment.operation_attempt == 1
 
 
 class PaymentProcessor:
@@ -75,7 +33,7 @@ class PaymentProcessor:
     def __init__(
         self,
         database: Database,
-        provider: Provider,
+        providers: Providers,
         ringer: Ringer,
         keyring: Keyring,
         *,
@@ -84,19 +42,18 @@ class PaymentProcessor:
         provider_timeout_seconds: float,
         record_for_seconds: float,
         clock: Clock,
+        on_step: OnStep = pass_by,
     ) -> None:
         self._database = database
-        self._provider = provider
-        self._ringer = ringer
-        self._keyring = keyring
+        self._providers = providers
         self._concluder = concluder
-        self._worker_id = worker_id
-        self._provider_timeout_seconds = provider_timeout_seconds
         self._record_for_seconds = record_for_seconds
         self._clock = clock
+        self._on_step = on_step
         self._reads = Gatherer(self._read_batch)
-        self._claims = Gatherer(self._claim_batch)
-        self._recorder = Recorder(database, ringer, clock)
+        self._claimer = Claimer(database, providers, ringer, keyring, worker_id=worker_id, clock=clock, on_step=on_step)
+        self._calls = Calls(providers, timeout_seconds=provider_timeout_seconds)
+        self._recorder = Recorder(database, ringer, clock, on_step)
         self._log = get_logger()
 
     async def process(self, payment_id: str) -> None:
@@ -119,6 +76,7 @@ class PaymentProcessor:
             "payment.operation",
             payment_id=payment_id,
             operation=claimed.operation,
+            provider=claimed.provider,
             outcome=name,
             attempt=claimed.payment.attempt,
             seconds=round(time.monotonic() - started, 3),
@@ -131,82 +89,24 @@ class PaymentProcessor:
         return await self._claim(payment) if payment else None
 
     async def _claim(self, payment: Payment) -> Claimed | None:
-        operation = next_operation(payment)
-        if operation is None or operation is Operation.EXPIRE:
+        try:
+            return await self._claimer.claim(payment)
+        except NoProviderError as error:
+            self._log.error("payment.unserved", payment_id=payment.id, error=error.message)
+            await self._recorder.save(payment, conclude_unserved(payment), None)
             return None
-        # Before the claim: a card that can't be read now must not cost the time of a lease.
-        card = await self._open_card(payment) if operation is Operation.AUTHORIZE else None
-        now = self._clock()
-        after = replace(payment, attempt=payment.attempt + 1, operation_attempt=payment.operation_attempt + 1)
-        if payment.status is PaymentStatus.PENDING:
-            after = model.move(after, PaymentStatus.PROCESSING, now)
-        events = (
-            () if after.version == payment.version else (model.payment_event(EventType.PAYMENT_PROCESSING, after, now),)
-        )
-        change = PaymentChange(before=payment, after=after, events=events, worker_id=self._worker_id)
-        if operation is Operation.REFUND:
-            return await self._claim_refund(change, now)
-        saved = await self._claims.submit(change)
-        if saved.deliveries:
-            self._ringer.ring_webhooks()
-        if not saved.applied:
-            return None
-        return Claimed(payment=after, operation=operation, at=now, card=card)
 
     async def _expire(self, payment: Payment) -> None:
         """End an authorization that ran out. No provider is asked, so no lease is needed: the version guards it."""
         recorded = await self._recorder.save(payment, conclude_expiry(payment, self._clock()), None)
         JOBS.labels(Operation.EXPIRE, "recorded" if recorded else "refused").inc()
 
-    async def _open_card(self, payment: Payment) -> Card | None:
-        if payment.method != PaymentMethod.CARD:
-            return None
-        async with self._database.statement() as connection:
-            sealed = await find_sealed_card(connection, payment.id)
-        if sealed is None:
-            return None
-        try:
-            return parse_card(self._keyring.unseal(sealed, context=seal_context(payment.id)))
-        except SealBrokenError as error:
-            self._log.error("card.unreadable", payment_id=payment.id, error=str(error))
-            return None
-
-    async def _claim_refund(self, change: PaymentChange, now: datetime) -> Claimed | None:
-        async with self._database.transaction() as connection:
-            [saved] = await claim_payments(connection, [change])
-            if not saved.applied:
-                return None
-            refund = (await list_open_refunds(connection, change.after.id))[0]
-            if refund.status is RefundStatus.PENDING:
-                refund = refunds.move(refund, RefundStatus.PROCESSING, now)
-                await save_refund(connection, refund)
-        return Claimed(payment=change.after, operation=Operation.REFUND, at=now, refund=refund)
-
     async def call(self, claimed: Claimed) -> Outcome:
-        """Ask the provider, with no transaction open. Who takes over asks for the status before trying again."""
-        try:
-            async with asyncio.timeout(self._provider_timeout_seconds):
-                return await self._ask(claimed, _request(claimed))
-        except TimeoutError:
-            return Unknown(f"no answer within {self._provider_timeout_seconds:g} s")
-        except Exception as error:  # noqa: BLE001 -- whatever broke, the provider may have done it: unknown is not failed.
-            self._log.warning("provider.broken", payment_id=claimed.payment.id, error=repr(error))
-            return Unknown(type(error).__name__)
-
-    async def _ask(self, claimed: Claimed, request: ProviderRequest) -> Outcome:
-        if not claimed.is_first_try:
-            found = await self._provider.status(request.key)
-            if not isinstance(found, Missing):
-                return found
-        if claimed.operation is Operation.AUTHORIZE and claimed.lacks_card:
-            return _CARD_UNREADABLE
-        calls = {
-            Operation.AUTHORIZE: self._provider.authorize,
-            Operation.CAPTURE: self._provider.capture,
-            Operation.VOID: self._provider.void,
-            Operation.REFUND: self._provider.refund,
-        }
-        return await calls[claimed.operation](request)
+        """Ask the provider, with no transaction open."""
+        self._on_step(claimed.operation, Step.CALLING)
+        outcome = await self._calls.ask(claimed)
+        self._on_step(claimed.operation, Step.ANSWERED)
+        return outcome
 
     async def record(self, claimed: Claimed, outcome: Outcome) -> bool:
         """Write what follows from the outcome and give the lease back; False if that is no longer ours to do.
@@ -219,10 +119,8 @@ class PaymentProcessor:
         pause = _RECORD_PAUSE_SECONDS
         while True:
             try:
-                now = self._clock()
-                conclusion = self._concluder.conclude(payment, claimed.operation, claimed.refund, outcome, now)
-                answer = _answer(claimed, outcome, now, provider=self._provider.name)
-                if await self._recorder.save(payment, conclusion, answer):
+                if await self._record(claimed, payment, outcome):
+                    self._on_step(claimed.operation, Step.RECORDED)
                     return True
                 found = await self._reads.submit(payment.id)
                 if found is None or not _is_still_at(found, payment):
@@ -235,14 +133,22 @@ class PaymentProcessor:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RECORD_PAUSE_LONGEST_SECONDS)
 
+    async def _record(self, claimed: Claimed, payment: Payment, outcome: Outcome) -> bool:
+        operation = claimed.operation
+        fallback, late = None, None
+        if isinstance(outcome, Unreachable) and operation is Operation.AUTHORIZE and claimed.is_first_try:
+            fallback = await self._providers.choose_after(payment)
+        if operation is Operation.INQUIRE:
+            late = await self._recorder.find_late_terms(payment)
+        now = self._clock()
+        conclusion = self._concluder.conclude(payment, claimed, outcome, now, fallback=fallback, late=late)
+        self._on_step(operation, Step.RECORDING)
+        return await self._recorder.save(payment, conclusion, answer_of(claimed, payment, outcome, now))
+
     async def _read_batch(self, payment_ids: Sequence[str]) -> list[Payment | None]:
         async with self._database.statement() as connection:
             found = await find_payments(connection, payment_ids)
         return [found.get(payment_id) for payment_id in payment_ids]
-
-    async def _claim_batch(self, changes: Sequence[PaymentChange]) -> list[Saved]:
-        async with self._database.statement() as connection:
-            return await claim_payments(connection, changes)
 
 
 def _is_still_at(found: Payment, claimed: Payment) -> bool:
@@ -252,46 +158,3 @@ def _is_still_at(found: Payment, claimed: Payment) -> bool:
     before its answer. An operation that is settled counts its tries from zero again.
     """
     return found.attempt == claimed.attempt and found.operation_attempt == claimed.operation_attempt
-
-
-def _request(claimed: Claimed) -> ProviderRequest:
-    payment, refund = claimed.payment, claimed.refund
-    if refund is not None:
-        key, amount_minor = refund.id, refund.amount_minor
-    elif claimed.operation is Operation.CAPTURE:
-        key, amount_minor = provider_key(payment, claimed.operation), payment.amount_captured_minor
-    else:
-        key, amount_minor = provider_key(payment, claimed.operation), payment.amount_minor
-    return ProviderRequest(
-        key=key,
-        payment_id=payment.id,
-        amount_minor=amount_minor,
-        currency=payment.currency,
-        livemode=payment.livemode,
-        vpa=payment.vpa,
-        card=claimed.card,
-    )
-
-
-def _answer(claimed: Claimed, outcome: Outcome, now: datetime, *, provider: str) -> ProviderAnswer:
-    """The outcome as the timeline tells it."""
-    code, message = None, None
-    match outcome:
-        case Declined(declined_code, declined_message):
-            code, message = declined_code, declined_message
-        case Unknown(reason):
-            message = reason
-        case Approved() | Pending():
-            pass
-    return ProviderAnswer(
-        payment_id=claimed.payment.id,
-        attempt=claimed.payment.attempt,
-        refund_id=claimed.refund.id if claimed.refund else None,
-        provider=provider,
-        operation=claimed.operation,
-        outcome=type(outcome).__name__.lower(),
-        code=code,
-        message=message,
-        asked_at=claimed.at,
-        answered_at=now,
-    )

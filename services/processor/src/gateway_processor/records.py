@@ -6,19 +6,23 @@ from typing import Final
 from gateway_common.clock import Clock
 from gateway_common.db.database import Connection, Database
 from gateway_common.db.gather import Gatherer
+from gateway_common.errors import OrderStateError
 from gateway_common.events.model import Event, EventType
 from gateway_common.events.store import insert_events
 from gateway_common.ledger.store import insert_postings
-from gateway_common.orders.model import pay_order, release_order
-from gateway_common.orders.store import lock_order, save_order
-from gateway_common.payments.model import Payment, PaymentStatus, ProviderAnswer
+from gateway_common.merchants.model import LateSuccess
+from gateway_common.merchants.store import get_merchant
+from gateway_common.orders.model import is_free, pay_order, pay_order_late, release_order
+from gateway_common.orders.store import find_order, lock_order, save_order
+from gateway_common.payments.model import UNDER_WAY, Operation, Payment, PaymentStatus, ProviderAnswer
 from gateway_common.payments.queue_store import Saved, record_payments
 from gateway_common.payments.store import PaymentChange
 from gateway_common.queue.ringer import Ringer
 from gateway_common.refunds.model import post_settled, refund_event
 from gateway_common.refunds.store import list_open_refunds, save_refund
-from gateway_processor.outcomes import Conclusion, fail_refund, order_event
+from gateway_processor.outcomes import Conclusion, LateTerms, fail_refund, order_event
 from gateway_processor.providers.base import Declined
+from gateway_processor.steps import OnStep, Step, pass_by
 
 _CAPTURE_FAILED: Final = Declined("capture_failed", "The payment's capture failed, so there is nothing to refund.")
 
@@ -26,10 +30,11 @@ _CAPTURE_FAILED: Final = Declined("capture_failed", "The payment's capture faile
 class Recorder:
     """Records conclusions, guarded by the fence. Those of payments alone are gathered into one statement."""
 
-    def __init__(self, database: Database, ringer: Ringer, clock: Clock) -> None:
+    def __init__(self, database: Database, ringer: Ringer, clock: Clock, on_step: OnStep = pass_by) -> None:
         self._database = database
         self._ringer = ringer
         self._clock = clock
+        self._on_step = on_step
         self._records = Gatherer(self._record_batch)
 
     async def save(self, before: Payment, conclusion: Conclusion, answer: ProviderAnswer | None) -> bool:
@@ -43,15 +48,31 @@ class Recorder:
             answer=answer,
             due_in_seconds=conclusion.due_in_seconds,
         )
-        if _is_alone(before, conclusion):
-            saved = await self._records.submit(change)
-        else:
-            saved = await self._save_together(change, conclusion)
+        try:
+            if _is_alone(before, conclusion):
+                saved = await self._records.submit(change)
+            else:
+                saved = await self._save_together(change, conclusion)
+        except OrderStateError:
+            # The order of a late success went to another payment since it was looked at: decide again.
+            return False
         if saved.deliveries:
             self._ringer.ring_webhooks()
         if saved.applied and conclusion.due_in_seconds == 0:
             self._ringer.ring_payment(after.id, after.traceparent)
         return saved.applied
+
+    async def find_late_terms(self, payment: Payment) -> LateTerms:
+        """What becomes of the payment if it succeeds late: the merchant's policy, and whether its order is free."""
+        async with self._database.transaction() as connection:
+            merchant = await get_merchant(connection, payment.merchant_id)
+            order = None
+            if payment.bound_order_id is not None:
+                order = await find_order(
+                    connection, payment.bound_order_id, merchant_id=payment.merchant_id, livemode=payment.livemode
+                )
+        keep = merchant.late_success is LateSuccess.KEEP and (order is None or is_free(order))
+        return LateTerms(keep=keep)
 
     async def _save_together(self, change: PaymentChange, conclusion: Conclusion) -> Saved:
         """The payment and what goes with it in one transaction. Its locks: payment, refunds, order, in this order."""
@@ -65,8 +86,9 @@ class Recorder:
             elif _lost_its_capture(change.before, change.after):
                 events += await self._fail_waiting_refunds(connection, change.after)
             if _touches_order(change.before, change.after):
-                events += await self._settle_order(connection, change.after)
+                events += await self._settle_order(connection, change)
             deliveries = await insert_events(connection, events) if events else 0
+            self._on_step(change.answer.operation if change.answer else Operation.EXPIRE, Step.COMMITTING)
         return Saved(applied=True, deliveries=saved.deliveries + deliveries)
 
     async def _fail_waiting_refunds(self, connection: Connection, payment: Payment) -> list[Event]:
@@ -80,12 +102,15 @@ class Recorder:
         await insert_postings(connection, [post_settled(refund, now) for refund in failed])
         return [refund_event(EventType.REFUND_FAILED, refund, now, payment.traceparent) for refund in failed]
 
-    async def _settle_order(self, connection: Connection, payment: Payment) -> list[Event]:
-        """The order is paid with its payment, or is free again for another."""
-        now = self._clock()
+    async def _settle_order(self, connection: Connection, change: PaymentChange) -> list[Event]:
+        """The order is paid with its payment, or is free again for another; OrderStateError if a late success finds
+        it taken.
+        """
+        now, payment = self._clock(), change.after
         order = await lock_order(connection, payment.bound_order_id or "")
         if payment.status is PaymentStatus.SUCCESS:
-            paid = pay_order(order, payment.id, now)
+            pay = pay_order if change.before.status in UNDER_WAY else pay_order_late
+            paid = pay(order, payment.id, now)
             await save_order(connection, paid)
             return [order_event(paid, now, payment.traceparent)]
         released = release_order(order, payment.id, now)

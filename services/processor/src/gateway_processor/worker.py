@@ -9,6 +9,8 @@ from gateway_common.db.schema import schema_check
 from gateway_common.ids import WORKER, new_id
 from gateway_common.logs import configure_logs, get_logger
 from gateway_common.payments.queue_store import release_payment_leases
+from gateway_common.providers.book import RouteBook
+from gateway_common.providers.model import SIMULATOR
 from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import PAYMENTS_STREAM, WEBHOOKS_STREAM
 from gateway_common.queue.ringer import TIMEOUT_SECONDS, Ringer
@@ -17,6 +19,7 @@ from gateway_common.workers.lifecycle import Loop, Worker, run_worker
 from gateway_processor.auditor import Auditor
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
+from gateway_processor.providers.registry import Providers
 from gateway_processor.providers.simulator import Simulator
 from gateway_processor.settings import ProcessorSettings
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
@@ -44,7 +47,7 @@ async def main() -> None:
     ringer = Ringer(payments_bell, webhooks_bell)
     processor = PaymentProcessor(
         database,
-        Simulator(database, settings.simulator_plan),
+        Providers({SIMULATOR: Simulator(database, settings.simulator_plan)}, RouteBook(database)),
         ringer,
         Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
@@ -74,6 +77,7 @@ async def main() -> None:
         health=Health(needed={"postgresql": schema_check(database)}, wanted={"redis": payments_bell.check}),
         host=settings.host,
         metrics_port=settings.metrics_port,
+        silent_after_seconds=settings.worker_silent_after_seconds,
     )
 
     await run_worker(

@@ -70,6 +70,7 @@ async def main() -> None:
         health=Health(needed={"postgresql": schema_check(database)}, wanted={"redis": broker.check}),
         host=settings.host,
         metrics_port=settings.metrics_port,
+        silent_after_seconds=settings.worker_silent_after_seconds,
     )
 
     async def work(stop: asyncio.Event) -> None:

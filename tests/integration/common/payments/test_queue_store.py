@@ -198,14 +198,14 @@ async def test_a_stale_and_a_fresh_outcome_in_one_batch_do_not_mix(database: Dat
 async def test_an_outcome_decided_on_an_older_version_is_not_written(database: Database) -> None:
     payment = await claimed_payment(database)
     async with database.transaction() as connection:
-        newer = model.change(payment, NOW, needs_attention=True)
+        newer = model.change(payment, NOW, provider_reference="newer")
         await save_payment(connection, PaymentChange(before=payment, after=newer, due_in_seconds=0))
 
     [refused] = await record(database, approval_of(payment))
     [written] = await record(database, approval_of(newer))
 
     assert (refused.applied, written.applied) == (False, True)
-    assert (await read_payment(database, payment.id)).needs_attention
+    assert (await read_payment(database, payment.id)).provider_reference == "newer"
 
 
 async def test_a_merchants_decision_leaves_the_lease_to_whoever_holds_it(database: Database) -> None:

@@ -10,6 +10,7 @@ from tests.support.waiting import wait_until
 from gateway_common.db.database import Database
 from gateway_common.settings import normalize_database_url
 from gateway_common.workers.loops import first_of, keep_alive, repeat
+from gateway_common.workers.store import SILENT_AFTER_SECONDS
 
 
 async def test_a_turn_that_fails_is_logged_and_the_next_one_runs() -> None:
@@ -50,7 +51,11 @@ async def test_a_worker_registers_as_soon_as_there_is_a_database(database: Datab
     async with line_to(database_url) as (line, near_url):
         line.cut()
         far = Database(normalize_database_url(near_url), application_name="test-far", pool_size=1)
-        looping = asyncio.create_task(keep_alive(far, "wrk_1", "processor", registered=registered, stop=stop))
+        looping = asyncio.create_task(
+            keep_alive(
+                far, "wrk_1", "processor", silent_after_seconds=SILENT_AFTER_SECONDS, registered=registered, stop=stop
+            )
+        )
         await asyncio.sleep(0.2)
         assert not registered.is_set()
 
@@ -66,7 +71,11 @@ async def test_a_worker_registers_as_soon_as_there_is_a_database(database: Datab
 async def test_a_worker_started_before_the_migration_registers_after_it(database: Database, owner: Database) -> None:
     registered, stop = asyncio.Event(), asyncio.Event()
     await write_rows(owner, "ALTER TABLE workers RENAME TO workers_to_be")
-    looping = asyncio.create_task(keep_alive(database, "wrk_1", "processor", registered=registered, stop=stop))
+    looping = asyncio.create_task(
+        keep_alive(
+            database, "wrk_1", "processor", silent_after_seconds=SILENT_AFTER_SECONDS, registered=registered, stop=stop
+        )
+    )
     await asyncio.sleep(0.2)
     assert not registered.is_set()
 
@@ -82,7 +91,11 @@ async def test_a_worker_that_never_found_its_database_still_stops(database_url: 
     async with line_to(database_url) as (line, near_url):
         line.cut()
         far = Database(normalize_database_url(near_url), application_name="test-far", pool_size=1)
-        looping = asyncio.create_task(keep_alive(far, "wrk_1", "processor", registered=registered, stop=stop))
+        looping = asyncio.create_task(
+            keep_alive(
+                far, "wrk_1", "processor", silent_after_seconds=SILENT_AFTER_SECONDS, registered=registered, stop=stop
+            )
+        )
         await asyncio.sleep(0.1)
 
         stop.set()

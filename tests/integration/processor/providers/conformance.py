@@ -27,7 +27,7 @@ class ProviderConformance:
         self, provider: Provider, request_to_approve: ProviderRequest, call: str
     ) -> None:
         assert await ask(provider, call, request_to_approve) == Approved()
-        assert await provider.status(request_to_approve.key) == Approved()
+        assert await provider.status(request_to_approve) == Approved()
 
     @pytest.mark.parametrize("call", CALLS)
     async def test_the_same_key_again_gives_the_same_answer(
@@ -61,12 +61,12 @@ class ProviderConformance:
         assert isinstance(answer, Declined)
         assert answer.code.replace("_", "").isalpha()
         assert answer.message.endswith(".")
-        assert await provider.status(request_to_decline.key) == answer
+        assert await provider.status(request_to_decline) == answer
 
     async def test_a_key_that_never_came_is_missing(
         self, provider: Provider, request_to_approve: ProviderRequest
     ) -> None:
-        assert await provider.status(request_to_approve.key) == Missing()
+        assert await provider.status(request_to_approve) == Missing()
 
     async def test_who_stops_waiting_finds_the_outcome_by_status(
         self, provider: Provider, request_to_approve: ProviderRequest
@@ -74,12 +74,12 @@ class ProviderConformance:
         asking = asyncio.create_task(ask(provider, "authorize", request_to_approve))
 
         async def is_known() -> bool:
-            return await provider.status(request_to_approve.key) != Missing()
+            return await provider.status(request_to_approve) != Missing()
 
         await wait_until(is_known)
         asking.cancel()
 
-        assert await final_status(provider, request_to_approve.key) == Approved()
+        assert await final_status(provider, request_to_approve) == Approved()
 
     async def test_a_request_that_is_never_answered_ends_at_the_callers_deadline_and_status_knows_it(
         self, provider: Provider, request_without_answer: ProviderRequest
@@ -87,7 +87,7 @@ class ProviderConformance:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(provider.authorize(request_without_answer), DEADLINE_SECONDS)
 
-        assert await final_status(provider, request_without_answer.key) == Approved()
+        assert await final_status(provider, request_without_answer) == Approved()
 
 
 async def ask(provider: Provider, call: str, request: ProviderRequest) -> Outcome:
@@ -101,11 +101,11 @@ async def ask(provider: Provider, call: str, request: ProviderRequest) -> Outcom
     return await asyncio.wait_for(calls[call](request), ANSWERS_WITHIN_SECONDS)
 
 
-async def final_status(provider: Provider, key: str) -> Outcome | Missing:
+async def final_status(provider: Provider, request: ProviderRequest) -> Outcome | Missing:
     """Wait until the status is no longer pending."""
 
     async def is_final() -> bool:
-        return not isinstance(await provider.status(key), Pending)
+        return not isinstance(await provider.status(request), Pending)
 
     await wait_until(is_final, seconds=ANSWERS_WITHIN_SECONDS)
-    return await provider.status(key)
+    return await provider.status(request)

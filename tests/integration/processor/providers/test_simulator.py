@@ -9,7 +9,9 @@ from tests.integration.processor.providers.conformance import ProviderConformanc
 from tests.support.processing import QUICK
 from tests.support.records import read_simulator_requests
 
+from gateway_common.clock import system_clock
 from gateway_common.db.database import Database
+from gateway_common.payments.model import Operation, PaymentMethod
 from gateway_processor.providers.base import Approved, Declined, Pending, ProviderRequest
 from gateway_processor.providers.simulator import Simulator
 
@@ -19,7 +21,16 @@ _numbers = count(1)
 def new_request(vpa: str = "test@upi", amount_minor: int = 50_000) -> ProviderRequest:
     key = f"pay_1:authorize:{next(_numbers)}"
     return ProviderRequest(
-        key=key, payment_id="pay_1", amount_minor=amount_minor, currency="INR", livemode=False, vpa=vpa
+        key=key,
+        operation=Operation.AUTHORIZE,
+        payment_id="pay_1",
+        amount_minor=amount_minor,
+        currency="INR",
+        livemode=False,
+        method=PaymentMethod.UPI,
+        decided_at=system_clock(),
+        timeout_seconds=20.0,
+        vpa=vpa,
     )
 
 
@@ -46,7 +57,7 @@ async def test_every_request_is_counted_under_its_key(provider: Simulator, datab
     request = new_request()
 
     await asyncio.gather(*(provider.authorize(request) for _ in range(4)))
-    await provider.status(request.key)
+    await provider.status(request)
 
     assert await read_simulator_requests(database, "pay_1") == {"authorize": 4}
 
@@ -59,7 +70,7 @@ async def test_it_takes_as_long_as_it_is_told_and_status_says_how_long_it_still_
     started = loop.time()
     asking = asyncio.create_task(simulator.authorize(request))
     await asyncio.sleep(0.3)
-    pending = await simulator.status(request.key)
+    pending = await simulator.status(request)
     await asking
 
     assert loop.time() - started >= 0.6
@@ -72,7 +83,7 @@ async def test_a_pending_payment_stays_so_until_somebody_says_otherwise(provider
     request = new_request("pending@upi")
 
     assert await provider.authorize(request) == Pending()
-    assert await provider.status(request.key) == Pending()
+    assert await provider.status(request) == Pending()
 
 
 @pytest.mark.parametrize(("amount_minor", "code"), [(13, "refund_failed"), (1_013, "refund_failed"), (1_300, None)])

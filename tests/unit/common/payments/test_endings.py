@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.examples import NOW, example_payment
 
-from gateway_common.errors import NoProviderError, PaymentStateError
+from gateway_common.errors import PaymentStateError
 from gateway_common.payments.endings import complete_void, decide_cancel, expire, fail_void
 from gateway_common.payments.model import (
     UNDER_WAY,
@@ -19,7 +19,6 @@ from gateway_common.payments.model import (
     PaymentMethod,
     PaymentStatus,
     VoidStatus,
-    check_mode_is_served,
     decide_capture,
     fail_capture,
     is_authorization_expired,
@@ -214,12 +213,6 @@ def test_an_authorization_is_due_when_it_is_over_and_work_of_a_provider_at_once(
 @pytest.mark.parametrize("status", list(PaymentStatus))
 def test_a_payment_under_way_is_the_providers_to_answer_and_any_other_is_not(status: PaymentStatus) -> None:
     assert (status in UNDER_WAY) == (next_operation(example_payment(status=status)) is Operation.AUTHORIZE)
-
-
-def test_the_simulator_is_never_given_live_money() -> None:
-    check_mode_is_served(livemode=False)
-    with pytest.raises(NoProviderError, match="live mode"):
-        check_mode_is_served(livemode=True)
 
 
 def test_a_capture_is_booked_under_the_key_that_the_provider_knows_it_by() -> None:

@@ -37,6 +37,9 @@ def captured(capture_status: CaptureStatus, **changes: object) -> Payment:
 
 PENDING = payment(PaymentStatus.PENDING)
 PROCESSING = payment(PaymentStatus.PROCESSING, operation_attempt=1)
+UNANSWERED = payment(PaymentStatus.PROCESSING, operation_attempt=1, request_expires_at=EXPIRES)
+UNKNOWN = payment(PaymentStatus.PROCESSING, operation_attempt=12, needs_attention=True)
+LATE = payment(PaymentStatus.FAILED, provider="simulator", has_news=True)
 AUTHORIZED = payment(PaymentStatus.SUCCESS)
 CAPTURE_REFUSED = payment(PaymentStatus.SUCCESS, capture_status=CaptureStatus.FAILED)
 CAPTURING = captured(CaptureStatus.PENDING)
@@ -63,6 +66,16 @@ EVERY_STATE: list[tuple[Payment, Work, str, WaitingFor, datetime | None]] = [
         PROCESSING, IS_DUE, "Whether the provider could authorize the payment is not known yet: it is asked again.",
         WaitingFor.PROVIDER, DUE,
     ),
+    (
+        UNANSWERED, IS_DUE, "The customer approves the payment. After this time it expires.",
+        WaitingFor.CUSTOMER, EXPIRES,
+    ),
+    (
+        UNKNOWN, IS_DUE,
+        "The provider has not said for long whether it could authorize the payment. It is asked again; ask there too.",
+        WaitingFor.SUPPORT, DUE,
+    ),
+    (LATE, IS_DUE, "A processor asks the provider to say what became of the payment.", WaitingFor.PROCESSOR, DUE),
     (AUTHORIZED, Work(due_at=EXPIRES, leased_at=None), YOU_DECIDE, WaitingFor.MERCHANT, EXPIRES),
     (CAPTURE_REFUSED, Work(due_at=EXPIRES, leased_at=None), YOU_DECIDE, WaitingFor.MERCHANT, EXPIRES),
     (CAPTURING, IS_DUE, "A processor asks the provider to take the money.", WaitingFor.PROCESSOR, DUE),

@@ -11,7 +11,7 @@ from sqlalchemy import TextClause, text
 
 from gateway_common.audit.model import CHECKS, FINDINGS_MOST, Check, CheckResult, Finding, Report, window_parameters
 from gateway_common.db.database import Connection
-from gateway_common.workers.store import LEASE_IS_FREE, SILENT_AFTER_SECONDS
+from gateway_common.workers.store import LEASE_IS_FREE
 
 GRACE_SECONDS: Final = 60.0
 """A lease that is free for so long was seen by no sweeper."""
@@ -308,7 +308,6 @@ async def audit(connection: Connection, *, since: datetime | None, lease_limit_s
     """Ask every check of the rows made since then, or of all."""
     parameters = {
         **window_parameters(since),
-        "silent_after_seconds": SILENT_AFTER_SECONDS + GRACE_SECONDS,
         "lease_limit_seconds": lease_limit_seconds + GRACE_SECONDS,
         "grace_seconds": GRACE_SECONDS,
         "most": FINDINGS_MOST,

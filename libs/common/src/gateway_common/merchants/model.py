@@ -33,6 +33,14 @@ class Scope(StrEnum):
 ALL_SCOPES: Final = frozenset(Scope)
 
 
+class LateSuccess(StrEnum):
+    """What a merchant wants of a payment that its provider says yes to after it had ended."""
+
+    KEEP = "keep"
+    REFUND = "refund"
+    """Give it back at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merchant:
     id: str
@@ -40,6 +48,7 @@ class Merchant:
     fee_basis_points: int
     """What the gateway keeps of each capture, in hundredths of a percent."""
     created_at: datetime
+    late_success: LateSuccess = LateSuccess.KEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +216,7 @@ def merchant_snapshot(merchant: Merchant) -> dict[str, Any]:
         "object": "merchant",
         "name": merchant.name,
         "fee_basis_points": merchant.fee_basis_points,
+        "late_success": merchant.late_success,
         "created_at": format_time(merchant.created_at),
     }
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
-from gateway_common.merchants.model import LAST_USE_STEP, ApiKey, KeyUse, Merchant, Scope
+from gateway_common.merchants.model import LAST_USE_STEP, ApiKey, KeyUse, LateSuccess, Merchant, Scope
 from gateway_common.merchants.tables import api_keys, merchants
 
 _KEY_COLUMNS: Final = [api_keys.c[field.name] for field in fields(ApiKey) if field.name in api_keys.c]
@@ -144,7 +144,7 @@ async def get_merchant(connection: Connection, merchant_id: str) -> Merchant:
     row = (await connection.execute(select(merchants).where(merchants.c.id == merchant_id))).one_or_none()
     if row is None:
         raise NotFoundError("There is no such merchant.")
-    return Merchant(**row._asdict())
+    return _merchant(row)
 
 
 async def list_merchants(connection: Connection, *, limit: int, starting_after: str | None = None) -> list[Merchant]:
@@ -152,17 +152,30 @@ async def list_merchants(connection: Connection, *, limit: int, starting_after: 
     query = select(merchants).order_by(merchants.c.id.desc()).limit(limit)
     if starting_after is not None:
         query = query.where(merchants.c.id < starting_after)
-    return [Merchant(**row._asdict()) for row in await connection.execute(query)]
+    return [_merchant(row) for row in await connection.execute(query)]
 
 
 async def insert_merchant(connection: Connection, merchant: Merchant) -> None:
     await connection.execute(insert(merchants).values(asdict(merchant)))
 
 
+async def save_late_success(connection: Connection, merchant_id: str, late_success: LateSuccess) -> None:
+    """Say what the merchant wants of late successes; NotFoundError."""
+    change = update(merchants).where(merchants.c.id == merchant_id).values(late_success=late_success)
+    if (await connection.execute(change)).rowcount == 0:
+        raise NotFoundError("There is no such merchant.")
+
+
 async def save_merchant(connection: Connection, merchant_id: str, name: str, now: datetime) -> None:
     """Insert the merchant, or give it the name."""
     values = insert(merchants).values(id=merchant_id, name=name, created_at=now)
     await connection.execute(values.on_conflict_do_update(index_elements=["id"], set_={"name": name}))
+
+
+def _merchant(row: Row[Any]) -> Merchant:
+    values = row._asdict()
+    values["late_success"] = LateSuccess(values["late_success"])
+    return Merchant(**values)
 
 
 def _insert_key(key: ApiKey) -> Insert:

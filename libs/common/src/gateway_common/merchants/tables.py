@@ -13,6 +13,8 @@ merchants = Table(
     time_column("created_at"),
     # What the gateway keeps of each capture, in hundredths of a percent.
     Column("fee_basis_points", Integer, nullable=False, server_default="0"),
+    # Whether it keeps a payment that succeeds after it had ended, or gives it back.
+    Column("late_success", Text, nullable=False, server_default="keep"),
 )
 
 api_keys = Table(

@@ -51,6 +51,11 @@ def attempt_order(order: Order, payment_id: str, now: datetime) -> Order:
     return _move(order, OrderStatus.ATTEMPTED, now, payment_id=payment_id, attempts=order.attempts + 1)
 
 
+def is_free(order: Order) -> bool:
+    """Whether the order takes a payment now."""
+    return order.status is not OrderStatus.PAID and order.payment_id is None
+
+
 def check_payable(order: Order) -> None:
     """OrderStateError if the order takes no payment now."""
     if order.status is OrderStatus.PAID:
@@ -76,6 +81,12 @@ def pay_order(order: Order, payment_id: str, now: datetime) -> Order:
     if order.payment_id != payment_id:
         raise OrderStateError(f"{payment_id} is not the payment of the order that is under way.")
     return _move(order, OrderStatus.PAID, now)
+
+
+def pay_order_late(order: Order, payment_id: str, now: datetime) -> Order:
+    """The order after a payment of it succeeded that had ended before. OrderStateError if it is no longer free."""
+    check_payable(order)
+    return _move(order, OrderStatus.PAID, now, payment_id=payment_id)
 
 
 def release_order(order: Order, payment_id: str, now: datetime) -> Order | None:

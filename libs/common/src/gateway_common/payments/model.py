@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway_common.clock import format_time
-from gateway_common.errors import NoProviderError, PaymentStateError, UnprocessableError
+from gateway_common.errors import PaymentStateError, UnprocessableError
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.ledger.model import Posting, PostingKind, capture_lines, fee_of
 from gateway_common.money import format_amount
@@ -75,6 +75,8 @@ class Operation(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    INQUIRE = "inquire"
+    """The provider called about a payment that has ended: ask what it says of the authorization now."""
     EXPIRE = "expire"
 
 
@@ -115,6 +117,16 @@ class Payment:
     fee_basis_points: int = 0
     void_status: VoidStatus | None = None
     authorization_expires_at: datetime | None = None
+    provider: str | None = None
+    """Who was asked to authorize it, and does all that follows. None: nobody yet, or nobody who could be reached."""
+    provider_reference: str | None = None
+    """What the provider calls it."""
+    next_action: dict[str, Any] | None = None
+    """What the customer is to do while it is processing."""
+    request_expires_at: datetime | None = None
+    """When the customer has not answered for too long."""
+    has_news: bool = False
+    """The provider called about it after it had ended."""
 
     @property
     def captured(self) -> bool:
@@ -138,6 +150,7 @@ class ProviderAnswer:
     outcome: str
     code: str | None
     message: str | None
+    reference: str | None
     asked_at: datetime
     answered_at: datetime
 
@@ -146,15 +159,19 @@ def next_operation(payment: Payment) -> Operation | None:
     """What the provider is to be asked next, or None when the payment rests. One at a time, in this order."""
     if payment.status in UNDER_WAY:
         return Operation.AUTHORIZE
-    if payment.void_status is VoidStatus.PENDING:
-        return Operation.VOID
     if payment.status is not PaymentStatus.SUCCESS:
-        return None
+        return _next_of_ended(payment)
     if payment.capture_status is CaptureStatus.PENDING:
         return Operation.CAPTURE
     if payment.has_open_refund:
         return Operation.REFUND
     return None if payment.captured or payment.authorization_expires_at is None else Operation.EXPIRE
+
+
+def _next_of_ended(payment: Payment) -> Operation | None:
+    if payment.void_status is VoidStatus.PENDING:
+        return Operation.VOID
+    return Operation.INQUIRE if payment.has_news and may_succeed_late(payment) else None
 
 
 def next_due_seconds(payment: Payment, now: datetime) -> float | None:
@@ -180,15 +197,60 @@ def change(payment: Payment, now: datetime, **changes: Any) -> Payment:
     return replace(payment, version=payment.version + 1, updated_at=now, **changes)
 
 
+_SETTLED: Final[dict[str, Any]] = {
+    "operation_attempt": 0,
+    "needs_attention": False,
+    "next_action": None,
+    "request_expires_at": None,
+    "has_news": False,
+}
+"""What no longer holds of a payment once the provider's answer is known."""
+
+
+def wait_for_customer(
+    payment: Payment, now: datetime, *, next_action: dict[str, Any] | None, expires_at: datetime | None
+) -> Payment:
+    """The provider waits for the customer, until then; the same payment if that was known."""
+    if (next_action, expires_at) == (payment.next_action, payment.request_expires_at):
+        return payment
+    return change(payment, now, next_action=next_action, request_expires_at=expires_at)
+
+
+def is_request_expired(payment: Payment, now: datetime) -> bool:
+    """Whether the customer was waited for long enough."""
+    return payment.request_expires_at is not None and now >= payment.request_expires_at
+
+
+def reroute(payment: Payment, now: datetime, *, provider: str | None) -> Payment:
+    """The provider could not be reached: another is asked, or, if there is none now, whoever can be reached later."""
+    return change(payment, now, provider=provider, operation_attempt=0)
+
+
+def ask_for_attention(payment: Payment, now: datetime) -> Payment:
+    """The provider has not said for so long what became of a request that a person should ask; the same if told."""
+    return payment if payment.needs_attention else change(payment, now, needs_attention=True)
+
+
+def may_succeed_late(payment: Payment) -> bool:
+    """Whether the provider may still say yes to an ended payment: it was asked, and did not take it back for us."""
+    return (
+        payment.status in {PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.EXPIRED}
+        and payment.provider is not None
+        and payment.authorization_expires_at is None
+        and payment.void_status in {None, VoidStatus.FAILED}
+    )
+
+
 def authorize(payment: Payment, now: datetime, *, authorization_ttl: timedelta) -> Payment:
     """The provider said yes. With automatic capture the capture is decided in the same breath."""
     authorized = move(
         payment,
         PaymentStatus.SUCCESS,
         now,
+        **_SETTLED,
         error_code=None,
         error_message=None,
-        operation_attempt=0,
+        void_status=None,
         authorization_expires_at=now + authorization_ttl,
     )
     if payment.capture_method is CaptureMethod.AUTOMATIC:
@@ -198,7 +260,7 @@ def authorize(payment: Payment, now: datetime, *, authorization_ttl: timedelta) 
 
 def decline(payment: Payment, now: datetime, *, code: str, message: str) -> Payment:
     """The provider said no, and why."""
-    return move(payment, PaymentStatus.FAILED, now, error_code=code, error_message=message, operation_attempt=0)
+    return move(payment, PaymentStatus.FAILED, now, **_SETTLED, error_code=code, error_message=message)
 
 
 def decide_capture(payment: Payment, amount_minor: int | None, now: datetime) -> Payment | None:
@@ -235,7 +297,7 @@ def _captured(payment: Payment, amount_minor: int) -> Payment:
 
 
 def complete_capture(payment: Payment, now: datetime) -> Payment:
-    return change(payment, now, capture_status=CaptureStatus.COMPLETED, operation_attempt=0)
+    return change(payment, now, **_SETTLED, capture_status=CaptureStatus.COMPLETED)
 
 
 def fail_capture(payment: Payment, now: datetime, *, code: str, message: str) -> Payment:
@@ -243,12 +305,12 @@ def fail_capture(payment: Payment, now: datetime, *, code: str, message: str) ->
     return change(
         payment,
         now,
+        **_SETTLED,
         capture_status=CaptureStatus.FAILED,
         amount_captured_minor=0,
         amount_refund_reserved_minor=0,
         error_code=code,
         error_message=message,
-        operation_attempt=0,
     )
 
 
@@ -272,17 +334,12 @@ def is_authorization_expired(payment: Payment, now: datetime) -> bool:
     return payment.authorization_expires_at is not None and now >= payment.authorization_expires_at
 
 
-def check_mode_is_served(*, livemode: bool) -> None:
-    """NoProviderError if no provider takes payments of this mode. The simulator never sees live money."""
-    if livemode:
-        raise NoProviderError("No payment provider serves live mode here: only the simulator is set up.")
-
-
 def provider_key(payment: Payment, operation: Operation) -> str:
     """Our idempotency key for the provider: the same for every try of one decision, another for a new decision."""
     if operation is Operation.CAPTURE:
         return f"{payment.id}:capture:{payment.capture_number}"
-    return f"{payment.id}:{operation}"
+    # An inquiry asks about the authorization.
+    return f"{payment.id}:{Operation.AUTHORIZE if operation is Operation.INQUIRE else operation}"
 
 
 def payment_snapshot(payment: Payment) -> dict[str, Any]:
@@ -306,7 +363,7 @@ def payment_snapshot(payment: Payment) -> dict[str, Any]:
         "amount_captured": payment.amount_captured_minor,
         "amount_refunded": payment.amount_refunded_minor,
         "error": error,
-        "next_action": None,
+        "next_action": payment.next_action,
         "needs_attention": payment.needs_attention,
         "description": payment.description,
         "metadata": payment.metadata,

@@ -7,7 +7,7 @@ from sqlalchemy import TextClause, text
 
 from gateway_common.db.database import Connection
 from gateway_common.payments.store import PaymentChange, change_parameters, change_statement
-from gateway_common.workers.store import LEASE_IS_FREE, SILENT_AFTER_SECONDS
+from gateway_common.workers.store import LEASE_IS_FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ async def ring_due_payments(connection: Connection, *, most: int, again_after_se
 async def free_payment_leases(connection: Connection, *, lease_limit_seconds: float, most: int = 1000) -> int:
     """Free the leases of silent workers and of forgotten jobs; how many there were."""
     parameters = {
-        "silent_after_seconds": SILENT_AFTER_SECONDS,
+        "grace_seconds": 0,
         "lease_limit_seconds": lease_limit_seconds,
         "most": most,
     }

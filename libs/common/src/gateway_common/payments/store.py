@@ -59,7 +59,8 @@ id text, expected_version integer, expected_attempt integer, version integer, at
 operation_attempt integer, status text, error_code text, error_message text, capture_status text,
 capture_number integer, amount_captured_minor bigint, amount_refunded_minor bigint,
 amount_refund_reserved_minor bigint, needs_attention boolean, updated_at timestamptz,
-void_status text, authorization_expires_at timestamptz, due_in_seconds double precision, worker_id text
+void_status text, authorization_expires_at timestamptz, provider text, provider_reference text, next_action jsonb,
+request_expires_at timestamptz, has_news boolean, due_in_seconds double precision, worker_id text
 """
 _EVENTS: Final = f"""
 new_event AS (
@@ -81,13 +82,13 @@ forgotten_card AS (
 ),
 recorded_answer AS (
     INSERT INTO provider_answers (
-        payment_id, attempt, refund_id, provider, operation, outcome, code, message, asked_at, answered_at
+        payment_id, attempt, refund_id, provider, operation, outcome, code, message, reference, asked_at, answered_at
     )
     SELECT
-        payment_id, attempt, refund_id, provider, operation, outcome, code, message, asked_at, answered_at
+        payment_id, attempt, refund_id, provider, operation, outcome, code, message, reference, asked_at, answered_at
     FROM jsonb_to_recordset(CAST(:answers AS jsonb)) AS answer (
         payment_id text, attempt integer, refund_id text, provider text, operation text, outcome text, code text,
-        message text, asked_at timestamptz, answered_at timestamptz
+        message text, reference text, asked_at timestamptz, answered_at timestamptz
     )
     WHERE payment_id IN (SELECT id FROM changed)
     -- An outcome that changes nothing is recorded again when the answer to its commit was lost.
@@ -124,7 +125,9 @@ changed AS (
         amount_refunded_minor = input.amount_refunded_minor,
         amount_refund_reserved_minor = input.amount_refund_reserved_minor,
         needs_attention = input.needs_attention, updated_at = input.updated_at,
-        void_status = input.void_status, authorization_expires_at = input.authorization_expires_at, {lease}
+        void_status = input.void_status, authorization_expires_at = input.authorization_expires_at,
+        provider = input.provider, provider_reference = input.provider_reference, next_action = input.next_action,
+        request_expires_at = input.request_expires_at, has_news = input.has_news, {lease}
     FROM input
     WHERE payments.id = input.id AND input.id IN (SELECT id FROM locked)
     RETURNING payments.id, payments.status, payments.method
@@ -175,6 +178,11 @@ def _change_row(change: PaymentChange) -> dict[str, Any]:
         "updated_at": after.updated_at,
         "void_status": after.void_status,
         "authorization_expires_at": after.authorization_expires_at,
+        "provider": after.provider,
+        "provider_reference": after.provider_reference,
+        "next_action": after.next_action,
+        "request_expires_at": after.request_expires_at,
+        "has_news": after.has_news,
         "due_in_seconds": change.due_in_seconds,
         "worker_id": change.worker_id,
     }

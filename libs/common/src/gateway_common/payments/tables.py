@@ -49,6 +49,13 @@ payments = Table(
     Column("fee_basis_points", Integer, nullable=False, server_default="0"),
     Column("void_status", Text),
     time_column("authorization_expires_at", nullable=True),
+    # Who was asked to authorize it, what it is called there, what the customer is to do and until when.
+    Column("provider", Text),
+    Column("provider_reference", Text),
+    Column("next_action", JSONB(none_as_null=True)),
+    time_column("request_expires_at", nullable=True),
+    # The provider called about it after it had ended.
+    Column("has_news", Boolean, nullable=False, server_default="false"),
 )
 
 # A card's number and CVC, sealed, only until the payment is neither pending nor processing.
@@ -74,6 +81,7 @@ provider_answers = Table(
     Column("outcome", Text, nullable=False),
     Column("code", Text),
     Column("message", Text),
+    Column("reference", Text),
     time_column("asked_at"),
     time_column("answered_at"),
 )

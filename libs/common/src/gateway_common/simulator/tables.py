@@ -17,4 +17,11 @@ simulator_operations = Table(
     time_column("ready_at", nullable=True),
     Column("requests", Integer, nullable=False),
     time_column("created_at"),
+    # What it says from a later moment on, and until when it waits for the customer.
+    Column("next_outcome", Text),
+    time_column("next_at", nullable=True),
+    time_column("expires_at", nullable=True),
+    # When it next calls the gateway about it, and how often it then says the same.
+    time_column("callback_at", nullable=True),
+    Column("callback_copies", Integer, nullable=False, server_default="1"),
 )

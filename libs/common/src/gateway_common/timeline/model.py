@@ -22,6 +22,7 @@ class EntryKind(StrEnum):
 class WaitingFor(StrEnum):
     PROCESSOR = "processor"
     PROVIDER = "provider"
+    CUSTOMER = "customer"
     MERCHANT = "merchant"
     SUPPORT = "support"
     NOBODY = "nobody"
@@ -69,6 +70,7 @@ _ASKING: Final = {
     Operation.CAPTURE: "take the money",
     Operation.VOID: "give the authorization back",
     Operation.REFUND: "refund the customer",
+    Operation.INQUIRE: "say what became of the payment",
 }
 _ENDED: Final = {
     PaymentStatus.FAILED: "Nothing: the payment failed. A new payment may be made.",
@@ -123,6 +125,18 @@ def _work_step(payment: Payment, operation: Operation, work: Work) -> NextStep:
     if work.leased_at is not None:
         return NextStep(
             what=f"The provider was asked to {doing}: its answer is awaited.", waiting_for=WaitingFor.PROVIDER
+        )
+    if payment.request_expires_at is not None:
+        return NextStep(
+            what="The customer approves the payment. After this time it expires.",
+            waiting_for=WaitingFor.CUSTOMER,
+            at=payment.request_expires_at,
+        )
+    if payment.needs_attention:
+        return NextStep(
+            what=f"The provider has not said for long whether it could {doing}. It is asked again; ask there too.",
+            waiting_for=WaitingFor.SUPPORT,
+            at=work.due_at,
         )
     if payment.operation_attempt > 0:
         return NextStep(

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from gateway_common.db.database import Connection
 from gateway_common.webhooks.model import ClaimedDelivery, DeliveryOutcome
-from gateway_common.workers.store import LEASE_IS_FREE, SILENT_AFTER_SECONDS
+from gateway_common.workers.store import LEASE_IS_FREE
 
 # `waiting` walks the index from endpoint to endpoint, one probe each, so a hundred thousand due rows of one endpoint
 # are passed over in a step. Then every endpoint gives its oldest rows, up to its free places, in turns.
@@ -166,7 +166,7 @@ def _outcome_row(outcome: DeliveryOutcome) -> dict[str, object]:
 async def free_delivery_leases(connection: Connection, *, lease_limit_seconds: float, most: int = 1000) -> int:
     """Free the leases of silent workers and of forgotten jobs; how many there were."""
     parameters = {
-        "silent_after_seconds": SILENT_AFTER_SECONDS,
+        "grace_seconds": 0,
         "lease_limit_seconds": lease_limit_seconds,
         "most": most,
     }

@@ -31,6 +31,7 @@ class Worker:
     health: Health
     host: str
     metrics_port: int
+    silent_after_seconds: float
 
 
 async def run_worker(
@@ -54,7 +55,14 @@ async def run_worker(
         asyncio.ensure_future(task)
         for task in (
             serve(operations, stop=drained),
-            keep_alive(worker.database, worker.id, worker.service, registered=registered, stop=drained),
+            keep_alive(
+                worker.database,
+                worker.id,
+                worker.service,
+                silent_after_seconds=worker.silent_after_seconds,
+                registered=registered,
+                stop=drained,
+            ),
             _say_draining(worker.health, stop),
             *(run(drained) for run in beside),
             *(repeat(loop.name, loop.action, every_seconds=loop.every_seconds, stop=stop) for loop in loops),

@@ -9,7 +9,7 @@ from typing import Final
 from gateway_common.db.database import Database, DatabaseUnavailableError, StatementRefusedError
 from gateway_common.logs import get_logger
 from gateway_common.queue.broker import QueueUnavailableError
-from gateway_common.workers.store import RENEW_EVERY_SECONDS, delete_silent_workers, renew_worker
+from gateway_common.workers.store import RENEWALS, delete_silent_workers, renew_worker
 
 _JITTER: Final = 0.2
 """Replicas that started together drift apart instead of asking the database in step."""
@@ -38,16 +38,23 @@ async def repeat(
 
 
 async def keep_alive(
-    database: Database, worker_id: str, service: str, *, registered: asyncio.Event, stop: asyncio.Event
+    database: Database,
+    worker_id: str,
+    service: str,
+    *,
+    silent_after_seconds: float,
+    registered: asyncio.Event,
+    stop: asyncio.Event,
 ) -> None:
-    """Renew the worker's row, which stands for all its leases, until `stop` is set.
+    """Renew the worker's row, which stands for all its leases, until `stop` is set: three times in each
+    `silent_after_seconds`, after which others take it for dead.
 
     `registered` is set by the first success: a lease taken before it would count as a dead worker's.
     """
 
     async def renew() -> None:
         async with database.statement() as connection:
-            await renew_worker(connection, worker_id, service)
+            await renew_worker(connection, worker_id, service, silent_after_seconds=silent_after_seconds)
             await delete_silent_workers(connection)
         registered.set()
 
@@ -57,7 +64,7 @@ async def keep_alive(
             await renew()
         if not registered.is_set():
             await asyncio.sleep(_FIRST_TRY_SECONDS)
-    await repeat("keep_alive", renew, every_seconds=RENEW_EVERY_SECONDS, stop=stop)
+    await repeat("keep_alive", renew, every_seconds=silent_after_seconds / RENEWALS, stop=stop)
 
 
 async def first_of(*events: asyncio.Event) -> None:

@@ -33,13 +33,14 @@ from gateway_common.payments.model import (
     Payment,
     PaymentMethod,
     PaymentStatus,
-    check_mode_is_served,
     decide_capture,
     next_due_seconds,
     payment_event,
     payment_snapshot,
 )
 from gateway_common.payments.store import PaymentChange, get_payment, list_payments, save_payment
+from gateway_common.providers.book import RouteBook
+from gateway_common.providers.model import check_served
 from gateway_common.queue.ringer import Ringer
 
 WAITING_MAX = 2_000
@@ -51,6 +52,7 @@ class PaymentService:
         self, database: Database, idempotency: Idempotency, ringer: Ringer, keyring: Keyring, clock: Clock
     ) -> None:
         self._database = database
+        self._routes = RouteBook(database)
         self._idempotency = idempotency
         self._ringer = ringer
         self._keyring = keyring
@@ -61,7 +63,9 @@ class PaymentService:
         """Store the payment as pending and answer. All that belongs to it is one statement, shared with the requests
         of the same moment.
         """
-        check_mode_is_served(livemode=caller.livemode)
+        method = PaymentMethod(wanted.method)
+        providers = await self._routes.find(merchant_id=caller.merchant_id, livemode=caller.livemode, method=method)
+        check_served(providers, livemode=caller.livemode, method=method)
         payment = self._new_payment(caller, wanted, traceparent)
         snapshot = payment_snapshot(payment)
         event = payment_event(EventType.PAYMENT_CREATED, payment, payment.created_at, snapshot=snapshot)

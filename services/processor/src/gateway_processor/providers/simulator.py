@@ -53,8 +53,8 @@ class Simulator:
     async def refund(self, request: ProviderRequest) -> Outcome:
         return await self._perform(OperationKind.REFUND, request)
 
-    async def status(self, key: str) -> Outcome | Missing:
-        operation = await self._finds.submit(key)
+    async def status(self, request: ProviderRequest) -> Outcome | Missing:
+        operation = await self._finds.submit(request.key)
         if operation is None:
             return Missing()
         if operation.ready_in_seconds is None or operation.ready_in_seconds > 0:

@@ -1,0 +1,1 @@
+"""Callbacks of providers: what they sent, kept until a processor has looked at the payment it is about."""

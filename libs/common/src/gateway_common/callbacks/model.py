@@ -1,0 +1,36 @@
+"""A provider's callback without I/O. It is a doorbell too: the processor asks the provider what is true now.
+
+So callbacks may come twice, late and out of order: they never move a payment by themselves.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+ATTEMPTS_MOST: Final = 1_000
+"""A callback about a payment that is under lease waits for the lease's end, a second each time."""
+
+
+class CallbackOutcome(StrEnum):
+    """What became of a callback."""
+
+    ASKED = "asked"
+    """The payment is due: its provider is asked."""
+    RESTING = "resting"
+    """The payment takes no news: what the provider was asked for is settled."""
+    UNRELATED = "unrelated"
+    """It is about no payment of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """One callback as it is stored. `event_id` is the provider's own name for it: a second copy is not stored."""
+
+    id: str
+    provider: str
+    event_id: str
+    payment_id: str | None
+    """The payment it names, None if it is about none of ours."""
+    body: bytes
+    received_at: datetime

@@ -1,0 +1,76 @@
+"""Keeps a provider that is technically down from being asked: calls fail at once, and routes pass it by."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from gateway_processor.providers.base import Missing, Outcome, Provider, ProviderRequest, Unknown, Unreachable
+
+FAILURES_MOST: Final = 5
+"""So many calls in a row without a usable answer, and it counts as down."""
+OPEN_SECONDS: Final = 10.0
+"""After this long one call is let through; its answer says whether the others may follow."""
+
+Answer = TypeVar("Answer", bound=Outcome | Missing)
+
+
+class Breaker:
+    """A provider behind a breaker. No answer and an unusable answer are failures; a decline is an answer."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        failures_most: int = FAILURES_MOST,
+        open_seconds: float = OPEN_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = provider.name
+        self._provider = provider
+        self._failures_most = failures_most
+        self._open_seconds = open_seconds
+        self._monotonic = monotonic
+        self._failures = 0
+        self._open_until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a call now would fail at once."""
+        return self._failures >= self._failures_most and self._monotonic() < self._open_until
+
+    async def authorize(self, request: ProviderRequest) -> Outcome:
+        return await self._guard(self._provider.authorize, request)
+
+    async def capture(self, request: ProviderRequest) -> Outcome:
+        return await self._guard(self._provider.capture, request)
+
+    async def void(self, request: ProviderRequest) -> Outcome:
+        return await self._guard(self._provider.void, request)
+
+    async def refund(self, request: ProviderRequest) -> Outcome:
+        return await self._guard(self._provider.refund, request)
+
+    async def status(self, request: ProviderRequest) -> Outcome | Missing:
+        return await self._guard(self._provider.status, request)
+
+    async def _guard(
+        self, call: Callable[[ProviderRequest], Awaitable[Answer]], request: ProviderRequest
+    ) -> Answer | Unreachable:
+        if self.is_open:
+            return Unreachable(f"{self.name} has not answered for a while")
+        if self._failures >= self._failures_most:
+            # This call tries whether it is back; until it knows, the others do not.
+            self._open_until = self._monotonic() + self._open_seconds
+        failed = True
+        try:
+            answer = await call(request)
+            failed = isinstance(answer, Unknown | Unreachable)
+        finally:
+            # Also when the caller's deadline ends the call: silence is a failure.
+            self._count(failed=failed)
+        return answer
+
+    def _count(self, *, failed: bool) -> None:
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures == self._failures_most:
+            self._open_until = self._monotonic() + self._open_seconds

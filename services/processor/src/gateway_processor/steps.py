@@ -1,0 +1,30 @@
+"""The steps of a job by name, so that a test can end the process at each of them and see who goes on."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from gateway_common.payments.model import Operation
+
+
+class Step(StrEnum):
+    CLAIMING = "claiming"
+    """Before the claim's statement is sent."""
+    CLAIMED = "claimed"
+    """The claim is committed."""
+    CALLING = "calling"
+    """Before the provider is asked."""
+    ANSWERED = "answered"
+    """The provider has answered, and only this process knows."""
+    RECORDING = "recording"
+    """Before the record's statement is sent."""
+    COMMITTING = "committing"
+    """What a record of several statements changes is written, and not committed."""
+    RECORDED = "recorded"
+    """The record is committed."""
+
+
+OnStep = Callable[[Operation, Step], None]
+
+
+def pass_by(_: Operation, __: Step) -> None:
+    """Nobody watches."""
