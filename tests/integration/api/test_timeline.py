@@ -175,7 +175,7 @@ async def test_a_void_that_was_refused_is_supports_matter(api: Api, redis_url: s
     told = await timeline(api, payment_id)
 
     assert told["next"]["waiting_for"] == "support"
-    assert summaries(told, "provider_answer") == ["scripted on void: declined (void_refused)"]
+    assert summaries(told, "provider_answer") == ["simulator on void: declined (void_refused)"]
 
 
 async def test_webhook_attempts_are_part_of_the_story_and_those_that_wait_are_listed(
