@@ -41,7 +41,7 @@ class Route:
     updated_at: datetime
 
 
-Scope = tuple[bool, str | None, PaymentMethod | None]
+RouteScope = tuple[bool, str | None, PaymentMethod | None]
 """Live mode, merchant and method: what a route is for."""
 
 
@@ -62,13 +62,13 @@ def decide_route(
     return Route(livemode=livemode, merchant_id=merchant_id, method=method, providers=providers, updated_at=now)
 
 
-def by_scope(routes: Iterable[Route]) -> dict[Scope, Route]:
+def by_scope(routes: Iterable[Route]) -> dict[RouteScope, Route]:
     """Routes as `find_providers` looks them up, however many merchants have their own."""
     return {(route.livemode, route.merchant_id, route.method): route for route in routes}
 
 
 def find_providers(
-    routes: Mapping[Scope, Route], *, merchant_id: str, livemode: bool, method: PaymentMethod
+    routes: Mapping[RouteScope, Route], *, merchant_id: str, livemode: bool, method: PaymentMethod
 ) -> tuple[str, ...]:
     """Who may be asked for such a payment, in order; nobody if no route leads there.
 
