@@ -3,10 +3,11 @@
 So callbacks may come twice, late and out of order: they never move a payment by themselves.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 ATTEMPTS_MOST: Final = 1_000
 """A callback about a payment that is under lease waits for the lease's end, a second each time."""
@@ -34,3 +35,24 @@ class Callback:
     """The payment it names, None if it is about none of ours."""
     body: bytes
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedCallback:
+    """What there is to know of a callback before its payment is looked at."""
+
+    event_id: str
+    """The provider's own name for it, the same on every delivery."""
+    payment_id: str | None
+    """The payment it names, None if it names none of ours."""
+
+
+class CallbackReader(Protocol):
+    """A provider's own way to sign callbacks and to name things in them."""
+
+    def read(self, headers: Mapping[str, str], body: bytes, now: datetime) -> ReceivedCallback:
+        """The callback; CallbackRefusedError unless the provider signed exactly these bytes not long ago.
+
+        Names of headers are in lower case.
+        """
+        ...
