@@ -21,6 +21,7 @@ from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.registry import Providers
 from gateway_processor.providers.simulator import Simulator
+from gateway_processor.providers.simulator_callbacks import SEND_EVERY_SECONDS, SimulatorCallbacks
 from gateway_processor.settings import ProcessorSettings
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
 from gateway_processor.tasks import register_tasks
@@ -45,9 +46,10 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
+    simulator = Simulator(database, settings.simulator_plan, public_url=settings.api_public_url)
     processor = PaymentProcessor(
         database,
-        Providers({SIMULATOR: Simulator(database, settings.simulator_plan)}, RouteBook(database)),
+        Providers({SIMULATOR: simulator}, RouteBook(database)),
         ringer,
         Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
@@ -84,6 +86,11 @@ async def main() -> None:
         worker,
         work=receiver.listen,
         loops=[
+            Loop(
+                name="simulator",
+                action=SimulatorCallbacks(database, system_clock).send,
+                every_seconds=SEND_EVERY_SECONDS,
+            ),
             Loop(name="sweep", action=sweeper.sweep, every_seconds=SWEEP_EVERY_SECONDS),
             Loop(name="measure", action=sweeper.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="audit", action=auditor.audit, every_seconds=settings.audit_every_seconds),
