@@ -52,6 +52,7 @@ ROUTES = {
     "POST /api/v1/checkout/payments": (201, "CreatedCheckoutPaymentBody", PUBLISHABLE),
     "GET /api/v1/checkout/payments/{payment_id}": (200, "CheckoutPaymentBody", WITH_TOKEN),
     "GET /api/v1/test/jobs/status": (200, "JobsStatus", OPEN),
+    "POST /api/v1/test/payments/{payment_id}/outcome": (200, "PaymentBody", MERCHANT),
 }
 
 

@@ -31,6 +31,12 @@ TIDY_EVERY_SECONDS = 10.0
 MEASURE_EVERY_SECONDS = 5.0
 
 
+def build_providers(database: Database, settings: ProcessorSettings) -> Providers:
+    """The providers that are set up here, and the routes to them."""
+    simulator = Simulator(database, settings.simulator_plan, public_url=settings.api_public_url)
+    return Providers({SIMULATOR: simulator}, RouteBook(database))
+
+
 async def main() -> None:
     settings = ProcessorSettings()
     configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
@@ -46,10 +52,9 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
-    simulator = Simulator(database, settings.simulator_plan, public_url=settings.api_public_url)
     processor = PaymentProcessor(
         database,
-        Providers({SIMULATOR: simulator}, RouteBook(database)),
+        build_providers(database, settings),
         ringer,
         Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
@@ -65,6 +70,7 @@ async def main() -> None:
         wait_tasks_timeout=settings.drain_seconds,
     )
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
+    simulator_callbacks = SimulatorCallbacks(database, system_clock)
     auditor = Auditor(
         database,
         worker_id=worker_id,
@@ -86,11 +92,7 @@ async def main() -> None:
         worker,
         work=receiver.listen,
         loops=[
-            Loop(
-                name="simulator",
-                action=SimulatorCallbacks(database, system_clock).send,
-                every_seconds=SEND_EVERY_SECONDS,
-            ),
+            Loop(name="simulator", action=simulator_callbacks.send, every_seconds=SEND_EVERY_SECONDS),
             Loop(name="sweep", action=sweeper.sweep, every_seconds=SWEEP_EVERY_SECONDS),
             Loop(name="measure", action=sweeper.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="audit", action=auditor.audit, every_seconds=settings.audit_every_seconds),
