@@ -38,7 +38,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "libs/common/src/gateway_common/serving.py::_ask": "a probe answers whatever a dependency does",
     "libs/common/src/gateway_common/workers/loops.py::repeat": "a loop of a worker outlives one bad turn",
     "services/api/src/gateway_api/middleware.py::RequestContext.__call__": "the caller gets our JSON, whatever broke",
-    "services/processor/src/gateway_processor/calls.py::Calls.ask": "unknown is not failed",
+    "services/processor/src/gateway_processor/calls.py::Calls._ask_in_time": "unknown is not failed",
     "services/webhook-dispatcher/src/gateway_webhook_dispatcher/dispatcher.py::Dispatcher._deliver": (
         "one delivery's fault is not the others'; its lease runs out"
     ),

@@ -20,6 +20,15 @@ RINGS = Counter("gateway_queue_rings", "Doorbell messages by outcome.", ["queue"
 QUEUE_LAG = Gauge("gateway_queue_lag", "Doorbell messages that no worker has read.", ["queue"])
 JOBS = Counter("gateway_jobs", "Jobs run by a worker, by operation and outcome.", ["operation", "outcome"])
 JOB_SECONDS = Histogram("gateway_job_duration_seconds", "Time from claim to record.", ["operation"], buckets=_SECONDS)
+PROVIDER_SECONDS = Histogram(
+    "gateway_provider_call_duration_seconds",
+    "Time until a provider answered, or its deadline passed.",
+    ["provider", "operation", "outcome"],
+    buckets=_SECONDS,
+)
+PROVIDER_UP = Gauge(
+    "gateway_provider_up", "Whether this process's breaker lets calls to the provider through.", ["provider"]
+)
 JOBS_RUNNING = Gauge("gateway_jobs_running", "Jobs this process is running.")
 DUE = Gauge("gateway_due", "Rows that are due and that nobody holds.", ["queue"])
 OLDEST_DUE_SECONDS = Gauge("gateway_oldest_due_age_seconds", "How late the oldest due row is.", ["queue"])

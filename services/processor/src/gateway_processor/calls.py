@@ -1,10 +1,12 @@
 """Asks the provider for what was claimed, with no transaction open. Who takes over a job asks what became of it."""
 
 import asyncio
+import time
 from datetime import datetime
 
 from gateway_common.logs import get_logger
 from gateway_common.payments.model import Operation, Payment, ProviderAnswer, provider_key
+from gateway_common.telemetry import PROVIDER_SECONDS
 from gateway_processor.claims import Claimed
 from gateway_processor.providers.base import (
     Approved,
@@ -33,6 +35,14 @@ class Calls:
 
     async def ask(self, claimed: Claimed) -> Outcome:
         """The provider's outcome; unknown if there was no answer in time."""
+        started = time.monotonic()
+        outcome = await self._ask_in_time(claimed)
+        PROVIDER_SECONDS.labels(claimed.provider, claimed.operation, type(outcome).__name__.lower()).observe(
+            time.monotonic() - started
+        )
+        return outcome
+
+    async def _ask_in_time(self, claimed: Claimed) -> Outcome:
         provider = self._providers.get(claimed.provider)
         try:
             async with asyncio.timeout(self._timeout_seconds):

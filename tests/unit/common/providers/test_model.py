@@ -5,7 +5,7 @@ from tests.support.examples import NOW
 
 from gateway_common.errors import NoProviderError, UnprocessableError
 from gateway_common.payments.model import PaymentMethod
-from gateway_common.providers.model import Route, check_served, decide_route, find_providers, route_snapshot
+from gateway_common.providers.model import Route, by_scope, check_served, decide_route, find_providers, route_snapshot
 
 
 def route(
@@ -15,7 +15,7 @@ def route(
 
 
 def served(routes: list[Route], method: PaymentMethod, *, merchant_id: str = "mer_1", livemode: bool = False) -> str:
-    return ",".join(find_providers(routes, merchant_id=merchant_id, livemode=livemode, method=method))
+    return ",".join(find_providers(by_scope(routes), merchant_id=merchant_id, livemode=livemode, method=method))
 
 
 CARD, UPI = PaymentMethod.CARD, PaymentMethod.UPI

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway_common.db.database import Database
 from gateway_common.payments.model import PaymentMethod
-from gateway_common.providers.model import Route, find_providers
+from gateway_common.providers.model import Route, RouteScope, by_scope, find_providers
 from gateway_common.providers.store import list_routes
 
 FRESH_SECONDS: Final = 5.0
@@ -17,7 +17,7 @@ class RouteBook:
     def __init__(self, database: Database, *, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._database = database
         self._fresh_seconds = fresh_seconds
-        self._routes: list[Route] = []
+        self._routes: dict[RouteScope, Route] = {}
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
 
@@ -32,5 +32,5 @@ class RouteBook:
             if time.monotonic() - self._read_at <= self._fresh_seconds:
                 return
             async with self._database.statement() as connection:
-                self._routes = await list_routes(connection)
+                self._routes = by_scope(await list_routes(connection))
             self._read_at = time.monotonic()

@@ -1,6 +1,6 @@
 """Which provider serves a merchant, a mode and a method, without I/O. The first of a route is preferred."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -40,10 +40,9 @@ class Route:
     providers: tuple[str, ...]
     updated_at: datetime
 
-    @property
-    def rank(self) -> tuple[bool, bool]:
-        """How close it is: the merchant's own before everybody's, then the method's own before all."""
-        return self.merchant_id is not None, self.method is not None
+
+RouteScope = tuple[bool, str | None, PaymentMethod | None]
+"""Live mode, merchant and method: what a route is for."""
 
 
 def decide_route(
@@ -63,19 +62,24 @@ def decide_route(
     return Route(livemode=livemode, merchant_id=merchant_id, method=method, providers=providers, updated_at=now)
 
 
+def by_scope(routes: Iterable[Route]) -> dict[RouteScope, Route]:
+    """Routes as `find_providers` looks them up, however many merchants have their own."""
+    return {(route.livemode, route.merchant_id, route.method): route for route in routes}
+
+
 def find_providers(
-    routes: Iterable[Route], *, merchant_id: str, livemode: bool, method: PaymentMethod
+    routes: Mapping[RouteScope, Route], *, merchant_id: str, livemode: bool, method: PaymentMethod
 ) -> tuple[str, ...]:
-    """Who may be asked for such a payment, in order; nobody if no route leads there."""
-    fitting = [
-        route
-        for route in routes
-        if route.livemode == livemode and route.merchant_id in {None, merchant_id} and route.method in {None, method}
-    ]
-    if not fitting:
-        return ()
-    closest = max(fitting, key=lambda route: route.rank)
-    return tuple(name for name in closest.providers if _serves(name, livemode=livemode, method=method))
+    """Who may be asked for such a payment, in order; nobody if no route leads there.
+
+    The merchant's own route comes before everybody's, and one for the method before one for all.
+    """
+    scopes = ((merchant_id, method), (merchant_id, None), (None, method), (None, None))
+    for merchant, each in scopes:
+        route = routes.get((livemode, merchant, each))
+        if route is not None:
+            return tuple(name for name in route.providers if _serves(name, livemode=livemode, method=method))
+    return ()
 
 
 def check_served(providers: tuple[str, ...], *, livemode: bool, method: PaymentMethod) -> None:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from gateway_common.logs import get_logger
+from gateway_common.telemetry import PROVIDER_UP
 from gateway_processor.providers.base import Missing, Outcome, Provider, ProviderRequest, Unknown, Unreachable
 
 FAILURES_MOST: Final = 5
@@ -32,6 +34,8 @@ class Breaker:
         self._monotonic = monotonic
         self._failures = 0
         self._open_until = 0.0
+        self._log = get_logger().bind(provider=provider.name)
+        PROVIDER_UP.labels(self.name).set(1)
 
     @property
     def is_open(self) -> bool:
@@ -71,6 +75,12 @@ class Breaker:
         return answer
 
     def _count(self, *, failed: bool) -> None:
-        self._failures = self._failures + 1 if failed else 0
+        before = self._failures
+        self._failures = before + 1 if failed else 0
         if self._failures == self._failures_most:
             self._open_until = self._monotonic() + self._open_seconds
+            PROVIDER_UP.labels(self.name).set(0)
+            self._log.error("provider.down", failures=self._failures)
+        elif before >= self._failures_most and not failed:
+            PROVIDER_UP.labels(self.name).set(1)
+            self._log.warning("provider.back")
