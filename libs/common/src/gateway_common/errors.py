@@ -3,13 +3,13 @@
 GatewayError
 ├── InvalidRequestError 400          ├── ConflictError 409
 ├── UnauthenticatedError 401         │   ├── PaymentStateError
-├── ForbiddenError 403               │   ├── OrderStateError, OrderBusyError
-├── NotFoundError 404                │   ├── NoProviderError
-├── MethodNotAllowedError 405        │   └── IdempotencyInProgressError
-├── PayloadTooLargeError 413         ├── UnprocessableError 422
-├── UnsupportedMediaTypeError 415    │   └── IdempotencyKeyReuseError
-├── InternalError 500                ├── RateLimitedError 429
-└── UnavailableError 503
+│   └── CallbackRefusedError         │   ├── OrderStateError, OrderBusyError
+├── ForbiddenError 403               │   ├── NoProviderError
+├── NotFoundError 404                │   └── IdempotencyInProgressError
+├── MethodNotAllowedError 405        ├── UnprocessableError 422
+├── PayloadTooLargeError 413         │   └── IdempotencyKeyReuseError
+├── UnsupportedMediaTypeError 415    ├── RateLimitedError 429
+├── InternalError 500                └── UnavailableError 503
 
 Each class has one stable code, one HTTP status and its meaning in one sentence; docs/errors.md is made from them.
 """
@@ -42,6 +42,13 @@ class UnauthenticatedError(GatewayError):
     code = "unauthenticated"
     status = 401
     meaning = "The API key, its secret or the client token is missing, wrong, expired or revoked."
+
+
+class CallbackRefusedError(UnauthenticatedError):
+    """A provider's callback that the provider did not sign, or so long ago that it may be a copy."""
+
+    code = "invalid_signature"
+    meaning = "The callback does not carry a fresh signature by the provider; nothing was stored."
 
 
 class ForbiddenError(GatewayError):

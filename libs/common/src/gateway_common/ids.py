@@ -16,7 +16,7 @@ TEST_KEY: Final = "key_test_"
 LIVE_KEY: Final = "key_live_"
 WORKER: Final = "wrk_"
 REQUEST: Final = "req_"
-CALLBACK: Final = "cbk_"
+CALLBACK: Final = "cb_"
 
 _RANDOM_BYTES: Final = 9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -19,6 +19,7 @@ from tests.support.waiting import wait_until
 from gateway_common.clock import system_clock
 from gateway_common.db.database import Database
 from gateway_common.payments.model import Operation, PaymentMethod
+from gateway_common.queue.ringer import Ringer
 from gateway_common.simulator.faults import FaultPlan, refused_requests
 from gateway_common.simulator.model import SimulatedOutcome
 from gateway_common.simulator.store import settle_authorization
@@ -129,14 +130,14 @@ async def test_a_customer_who_does_not_answer_lets_the_request_expire(provider: 
 
 
 async def test_a_late_success_is_declined_first_then_approved_and_called_about_once(
-    provider: Simulator, database: Database
+    provider: Simulator, database: Database, ringer: Ringer
 ) -> None:
     request = new_request("late@upi")
 
     assert isinstance(await ask(provider, "authorize", request), Declined)
     await wait_until(lambda: is_approved(provider, request))
-    await SimulatorCallbacks(database, system_clock).send()
-    await SimulatorCallbacks(database, system_clock).send()
+    await SimulatorCallbacks(database, ringer, system_clock).send()
+    await SimulatorCallbacks(database, ringer, system_clock).send()
 
     assert await read_callbacks(database) == [(f"{request.key}:1", "pay_1", "approved")]
 
@@ -155,24 +156,24 @@ async def is_approved(provider: Simulator, request: ProviderRequest) -> bool:
     return await provider.status(request) == Approved()
 
 
-async def test_copies_of_a_callback_name_the_same_event_and_are_stored_once(database: Database) -> None:
+async def test_copies_of_a_callback_name_the_same_event_and_are_stored_once(database: Database, ringer: Ringer) -> None:
     simulator = Simulator(database, replace(QUICK, faults=FaultPlan(duplicate_callback=1.0)))
     request = new_request()
     await ask(simulator, "authorize", request)
 
-    await asyncio.gather(*(SimulatorCallbacks(database, system_clock).send() for _ in range(3)))
+    await asyncio.gather(*(SimulatorCallbacks(database, ringer, system_clock).send() for _ in range(3)))
 
     assert await read_callbacks(database) == [(f"{request.key}:1", "pay_1", "approved")]
 
 
-async def test_many_callbacks_are_told_in_one_go(database: Database) -> None:
+async def test_many_callbacks_are_told_in_one_go(database: Database, ringer: Ringer) -> None:
     simulator = Simulator(
         database, replace(QUICK, delay_min_ms=0, delay_max_ms=0, faults=FaultPlan(duplicate_callback=1.0))
     )
     requests = [new_request() for _ in range(BATCH_MOST + 10)]
     await asyncio.gather(*(ask(simulator, "authorize", request) for request in requests))
 
-    await SimulatorCallbacks(database, system_clock).send()
+    await SimulatorCallbacks(database, ringer, system_clock).send()
 
     assert len(await read_callbacks(database)) == len(requests)
 

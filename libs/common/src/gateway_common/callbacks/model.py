@@ -3,13 +3,11 @@
 So callbacks may come twice, late and out of order: they never move a payment by themselves.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
-
-ATTEMPTS_MOST: Final = 1_000
-"""A callback about a payment that is under lease waits for the lease's end, a second each time."""
+from typing import Protocol
 
 
 class CallbackOutcome(StrEnum):
@@ -34,3 +32,42 @@ class Callback:
     """The payment it names, None if it is about none of ours."""
     body: bytes
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DueCallback:
+    """What of a stored callback its handler needs."""
+
+    id: str
+    provider: str
+    payment_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HandledCallback:
+    """What a handler made of a callback."""
+
+    id: str
+    outcome: CallbackOutcome | None
+    """None if somebody is at its payment: it is looked at again when that may have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedCallback:
+    """What there is to know of a callback before its payment is looked at."""
+
+    event_id: str
+    """The provider's own name for it, the same on every delivery."""
+    payment_id: str | None
+    """The payment it names, None if it names none of ours."""
+
+
+class CallbackReader(Protocol):
+    """A provider's own way to sign callbacks and to name things in them."""
+
+    def read(self, headers: Mapping[str, str], body: bytes, now: datetime) -> ReceivedCallback:
+        """The callback; CallbackRefusedError unless the provider signed exactly these bytes not long ago.
+
+        Names of headers are in lower case.
+        """
+        ...

@@ -5,10 +5,10 @@ from datetime import datetime
 from gateway_common.callbacks.model import Callback
 from gateway_common.ids import CALLBACK, new_id
 from gateway_common.simulator.model import callback_body
-from gateway_common.simulator.store import DueCallback
+from gateway_common.simulator.store import SimulatedCallback
 
 
-def simulated_callbacks(due: DueCallback, *, provider: str, now: datetime) -> list[Callback]:
+def simulated_callbacks(due: SimulatedCallback, *, provider: str, now: datetime) -> list[Callback]:
     """The copies of one callback: all name the same event, so that one of them is stored."""
     return [
         Callback(

@@ -108,7 +108,7 @@ SELECT merchants.name FROM payments JOIN merchants ON merchants.id = payments.me
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DueCallback:
+class SimulatedCallback:
     """What the simulator tells the gateway now: an authorization's outcome, so many times over."""
 
     key: str
@@ -153,19 +153,19 @@ async def tell_decline(connection: Connection, key: str, *, after_seconds: float
 
 async def settle_authorization(
     connection: Connection, payment_id: str, outcome: SimulatedOutcome, *, only_waiting: bool = False
-) -> DueCallback | None:
+) -> SimulatedCallback | None:
     """Say what has become of a payment's authorization, and with it the callback that tells of it.
 
     None if it never came or was taken back, or, if asked so, if no customer is waited for any longer.
     """
     parameters = {"key": authorization_key(payment_id), "outcome": outcome, "only_waiting": only_waiting}
     row = (await connection.execute(_SETTLE, parameters)).one_or_none()
-    return None if row is None else _due_callback(row)
+    return None if row is None else _simulated_callback(row)
 
 
-async def take_due_callbacks(connection: Connection, *, most: int) -> list[DueCallback]:
+async def take_due_callbacks(connection: Connection, *, most: int) -> list[SimulatedCallback]:
     """What is to be told now. It counts as told if the caller's transaction commits."""
-    return [_due_callback(row) for row in await connection.execute(_TAKE_CALLBACKS, {"most": most})]
+    return [_simulated_callback(row) for row in await connection.execute(_TAKE_CALLBACKS, {"most": most})]
 
 
 async def find_payee(connection: Connection, payment_id: str) -> str | None:
@@ -174,9 +174,9 @@ async def find_payee(connection: Connection, payment_id: str) -> str | None:
     return name
 
 
-def _due_callback(row: Row[Any]) -> DueCallback:
+def _simulated_callback(row: Row[Any]) -> SimulatedCallback:
     values = row._asdict()
-    return DueCallback(**values | {"outcome": SimulatedOutcome(values["outcome"])})
+    return SimulatedCallback(**values | {"outcome": SimulatedOutcome(values["outcome"])})
 
 
 def _operation(row: Row[Any]) -> SimulatedOperation:

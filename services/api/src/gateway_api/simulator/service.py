@@ -49,7 +49,7 @@ class BankService:
             return answer(200, payment_snapshot(payment))
 
         given = await self._idempotency.run(attempt, act)
-        self._ringer.ring_payment(payment_id, None)
+        self._ringer.ring_callbacks()
         return given
 
     async def get(self, payment_id: str) -> AtTheBank:
@@ -66,7 +66,7 @@ class BankService:
         async with self._database.transaction() as connection:
             settled = await self._settle(connection, payment_id, outcome, only_waiting=True)
         if settled:
-            self._ringer.ring_payment(payment_id, None)
+            self._ringer.ring_callbacks()
 
     async def _settle(
         self, connection: Connection, payment_id: str, outcome: SimulatedOutcome, *, only_waiting: bool = False

@@ -7,6 +7,7 @@ from gateway_common.callbacks.store import insert_callbacks
 from gateway_common.clock import Clock
 from gateway_common.db.database import Database
 from gateway_common.providers.model import SIMULATOR
+from gateway_common.queue.ringer import Ringer
 from gateway_common.simulator.store import take_due_callbacks
 
 SEND_EVERY_SECONDS: Final = 0.5
@@ -14,8 +15,9 @@ BATCH_MOST: Final = 200
 
 
 class SimulatorCallbacks:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, ringer: Ringer, clock: Clock) -> None:
         self._database = database
+        self._ringer = ringer
         self._clock = clock
 
     async def send(self) -> None:
@@ -30,4 +32,6 @@ class SimulatorCallbacks:
             callbacks = [copy for each in due for copy in simulated_callbacks(each, provider=SIMULATOR, now=now)]
             if callbacks:
                 await insert_callbacks(connection, callbacks)
+        if callbacks:
+            self._ringer.ring_callbacks()
         return len(due)
