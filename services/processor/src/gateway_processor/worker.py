@@ -38,6 +38,23 @@ def build_providers(database: Database, settings: ProcessorSettings) -> Provider
     return Providers({SIMULATOR: simulator}, RouteBook(database))
 
 
+def build_processor(
+    database: Database, ringer: Ringer, settings: ProcessorSettings, worker_id: str
+) -> PaymentProcessor:
+    """What works off payments, with the providers that are set up here."""
+    return PaymentProcessor(
+        database,
+        build_providers(database, settings),
+        ringer,
+        Keyring(settings.gateway_master_key.get_secret_value()),
+        worker_id=worker_id,
+        concluder=Concluder(settings.authorization_ttl),
+        provider_timeout_seconds=settings.provider_timeout_seconds,
+        record_for_seconds=settings.lease_limit_seconds,
+        clock=system_clock,
+    )
+
+
 async def main() -> None:
     settings = ProcessorSettings()
     configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
@@ -53,17 +70,7 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
-    processor = PaymentProcessor(
-        database,
-        build_providers(database, settings),
-        ringer,
-        Keyring(settings.gateway_master_key.get_secret_value()),
-        worker_id=worker_id,
-        concluder=Concluder(settings.authorization_ttl),
-        provider_timeout_seconds=settings.provider_timeout_seconds,
-        record_for_seconds=settings.lease_limit_seconds,
-        clock=system_clock,
-    )
+    processor = build_processor(database, ringer, settings, worker_id)
     register_tasks(broker, processor, concurrency=settings.concurrency)
     callbacks = CallbackHandler(database, ringer, system_clock)
     register_callback_task(broker, callbacks)
