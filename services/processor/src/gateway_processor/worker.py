@@ -22,6 +22,7 @@ from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.registry import Providers
 from gateway_processor.providers.simulator import Simulator
+from gateway_processor.providers.simulator_callbacks import SEND_EVERY_SECONDS, SimulatorCallbacks
 from gateway_processor.settings import ProcessorSettings
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
 from gateway_processor.tasks import register_callback_task, register_tasks
@@ -29,6 +30,29 @@ from gateway_processor.tasks import register_callback_task, register_tasks
 SERVICE = "processor"
 TIDY_EVERY_SECONDS = 10.0
 MEASURE_EVERY_SECONDS = 5.0
+
+
+def build_providers(database: Database, settings: ProcessorSettings) -> Providers:
+    """The providers that are set up here, and the routes to them."""
+    simulator = Simulator(database, settings.simulator_plan, public_url=settings.api_public_url)
+    return Providers({SIMULATOR: simulator}, RouteBook(database))
+
+
+def build_processor(
+    database: Database, ringer: Ringer, settings: ProcessorSettings, worker_id: str
+) -> PaymentProcessor:
+    """What works off payments, with the providers that are set up here."""
+    return PaymentProcessor(
+        database,
+        build_providers(database, settings),
+        ringer,
+        Keyring(settings.gateway_master_key.get_secret_value()),
+        worker_id=worker_id,
+        concluder=Concluder(settings.authorization_ttl),
+        provider_timeout_seconds=settings.provider_timeout_seconds,
+        record_for_seconds=settings.lease_limit_seconds,
+        clock=system_clock,
+    )
 
 
 async def main() -> None:
@@ -46,17 +70,7 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
-    processor = PaymentProcessor(
-        database,
-        Providers({SIMULATOR: Simulator(database, settings.simulator_plan)}, RouteBook(database)),
-        ringer,
-        Keyring(settings.gateway_master_key.get_secret_value()),
-        worker_id=worker_id,
-        concluder=Concluder(settings.authorization_ttl),
-        provider_timeout_seconds=settings.provider_timeout_seconds,
-        record_for_seconds=settings.lease_limit_seconds,
-        clock=system_clock,
-    )
+    processor = build_processor(database, ringer, settings, worker_id)
     register_tasks(broker, processor, concurrency=settings.concurrency)
     callbacks = CallbackHandler(database, ringer, system_clock)
     register_callback_task(broker, callbacks)
@@ -66,6 +80,7 @@ async def main() -> None:
         wait_tasks_timeout=settings.drain_seconds,
     )
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
+    simulator_callbacks = SimulatorCallbacks(database, ringer, system_clock)
     auditor = Auditor(
         database,
         worker_id=worker_id,
@@ -87,6 +102,7 @@ async def main() -> None:
         worker,
         work=receiver.listen,
         loops=[
+            Loop(name="simulator", action=simulator_callbacks.send, every_seconds=SEND_EVERY_SECONDS),
             Loop(name="sweep", action=sweeper.sweep, every_seconds=SWEEP_EVERY_SECONDS),
             Loop(name="measure", action=sweeper.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="audit", action=auditor.audit, every_seconds=settings.audit_every_seconds),
