@@ -49,15 +49,20 @@ FROM (SELECT due_at FROM provider_callbacks WHERE due_at <= now() ORDER BY due_a
 
 async def insert_callbacks(connection: Connection, callbacks: Sequence[Callback]) -> int:
     """Keep callbacks, due at once; how many were new. A second copy, by the provider's own name for it, is not kept."""
+    if not callbacks:
+        return 0
     # In one order, so that two batches can't wait for each other's copies in a ring.
     rows = [
         {**asdict(callback), "due_at": func.now()}
         for callback in sorted(callbacks, key=lambda each: (each.provider, each.event_id))
     ]
-    statement = insert(provider_callbacks).on_conflict_do_nothing(
-        index_elements=[provider_callbacks.c.provider, provider_callbacks.c.event_id]
+    statement = (
+        insert(provider_callbacks)
+        .values(rows)
+        .on_conflict_do_nothing(index_elements=[provider_callbacks.c.provider, provider_callbacks.c.event_id])
+        .returning(provider_callbacks.c.id)
     )
-    return (await connection.execute(statement.values(rows))).rowcount if rows else 0
+    return len((await connection.execute(statement)).all())
 
 
 async def lock_due_callbacks(connection: Connection, *, most: int) -> list[DueCallback]:
