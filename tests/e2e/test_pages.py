@@ -11,6 +11,7 @@ from threading import Thread
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.support.patience import wait_until
 from tests.support.stack import LiveStack
 
 STACK_ENVIRONMENT = {"PROCESSING_DELAY_MIN_MS": "1500", "PROCESSING_DELAY_MAX_MS": "2000"}
@@ -168,6 +169,27 @@ def test_escape_closes_the_checkout_and_the_focus_comes_back(page: Page, shop: s
         expect(page.get_by_role("button", name="Buy")).to_be_focused()
 
     expect(page.locator("#heard li")).to_have_text(["close", "close"])
+
+
+def test_a_tester_plays_the_customers_bank(page: Page, stack: LiveStack, merchant: httpx.Client) -> None:
+    wanted = {"amount": 50_000, "currency": "INR", "method": "upi", "vpa": "pending@upi", "order_id": "order-7"}
+    payment = merchant.post("/payments", json=wanted).raise_for_status().json()
+
+    def has_become(status: str) -> bool:
+        return bool(merchant.get(f"/payments/{payment['id']}").json()["status"] == status)
+
+    wait_until(lambda: has_become("processing"), "a processor asks the bank")
+    page.goto(f"{stack.api_url}/test/bank/{payment['id']}")
+    expect(page.get_by_role("heading", name="500.00 INR")).to_be_visible()
+    for words in ("Test Merchant", "order-7", "UPI collect, pending@upi", "no limit"):
+        expect(page.get_by_text(words)).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("Waiting for you")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Approve").press("Enter")
+
+    expect(page.get_by_role("status")).to_contain_text("Approved")
+    expect(page.get_by_role("button")).to_have_count(0)
+    wait_until(lambda: has_become("success"), "the gateway hears of it")
 
 
 def test_the_dashboard_shows_the_payment_and_its_refunds(page: Page, stack: LiveStack, merchant: httpx.Client) -> None:

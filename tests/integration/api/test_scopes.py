@@ -10,8 +10,10 @@ from tests.support.scopes import needed_scope
 
 from gateway_common.merchants.model import Scope
 
-# No scope guards these: a publishable key opens the first, and nobody's key the others.
-OPEN = ("/api/v1/checkout/", "/api/v1/test/jobs/", "/test/bank/", "/docs", "/healthz", "/readyz")
+# No scope guards these: a publishable key opens the first, a provider's signature the second, nobody's key the others.
+OPEN = (
+    *("/api/v1/checkout/", "/api/v1/providers/", "/api/v1/test/jobs/", "/test/bank/", "/docs", "/healthz", "/readyz"),
+)
 
 
 def guarded_routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:

@@ -83,20 +83,25 @@ async def test_every_request_is_counted_under_its_key(provider: Simulator, datab
 
 
 async def test_it_takes_as_long_as_it_is_told_and_status_says_how_long_it_still_takes(database: Database) -> None:
-    simulator = Simulator(database, replace(QUICK, delay_min_ms=600, delay_max_ms=600))
+    simulator = Simulator(database, replace(QUICK, delay_min_ms=900, delay_max_ms=900))
     request = new_request()
     loop = asyncio.get_running_loop()
 
     started = loop.time()
     asking = asyncio.create_task(simulator.authorize(request))
+    await wait_until(lambda: is_entered(simulator, request))
     await asyncio.sleep(0.3)
     pending = await simulator.status(request)
     await asking
 
-    assert loop.time() - started >= 0.6
+    assert loop.time() - started >= 0.9
     assert isinstance(pending, Pending)
     assert pending.check_in_seconds is not None
-    assert 0 < pending.check_in_seconds <= 0.35
+    assert 0 < pending.check_in_seconds <= 0.6
+
+
+async def is_entered(provider: Simulator, request: ProviderRequest) -> bool:
+    return await provider.status(request) != Missing()
 
 
 async def test_a_pending_payment_stays_so_until_somebody_says_otherwise(provider: Simulator) -> None:
@@ -189,11 +194,7 @@ async def test_outcomes_that_a_tester_sets_meanwhile_are_answered(database: Data
     simulator = Simulator(database, replace(QUICK, delay_min_ms=400, delay_max_ms=400))
     request = replace(new_request(), key="pay_1:authorize")
     asking = asyncio.create_task(simulator.authorize(request))
-
-    async def is_entered() -> bool:
-        return await simulator.status(request) != Missing()
-
-    await wait_until(is_entered)
+    await wait_until(lambda: is_entered(simulator, request))
     async with database.statement() as connection:
         await settle_authorization(connection, "pay_1", SimulatedOutcome.INSUFFICIENT_FUNDS)
 

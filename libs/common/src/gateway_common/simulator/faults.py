@@ -61,7 +61,7 @@ def parse_fault_plan(words: str) -> FaultPlan:
 
 def draw_request_fault(plan: FaultPlan, *, seed: str, name: str, number: int) -> RequestFault | None:
     """What befalls the request that is the `number`th, from 1, of those that `name` stands for."""
-    if plan is NO_FAULTS or number > FAULTY_REQUESTS_MOST:
+    if plan == NO_FAULTS or number > FAULTY_REQUESTS_MOST:
         return None
     drawn = random.Random(f"{seed}:{name}:{number}").random()  # noqa: S311 -- a repeatable run is the point.
     for fault in RequestFault:
@@ -73,7 +73,7 @@ def draw_request_fault(plan: FaultPlan, *, seed: str, name: str, number: int) ->
 
 def refused_requests(plan: FaultPlan, *, seed: str, name: str) -> tuple[int, ...]:
     """The numbers of the requests that leave nothing done."""
-    if plan is NO_FAULTS:
+    if plan == NO_FAULTS:
         return ()
     numbers = range(1, FAULTY_REQUESTS_MOST + 1)
     return tuple(

@@ -52,6 +52,7 @@ _ENDED: Final = {
     SimulatedOutcome.EXPIRED: _TIME_IS_UP,
     SimulatedOutcome.WITHDRAWN: ("over", "Taken back", "The shop asks for this payment no longer. Nothing was paid."),
 }
+_FLOWS: Final = {"collect": "UPI collect", "intent": "UPI intent", "qr": "UPI QR"}
 _DECLINED: Final = ("bad", "Declined", "Nothing was paid. You may close this page.")
 
 
@@ -105,7 +106,7 @@ def _method(payment: Payment) -> str:
     details = payment.method_details
     match payment.method:
         case "upi":
-            return f"UPI {details['flow']}" + (f", {payment.vpa}" if payment.vpa else "")
+            return _FLOWS[details["flow"]] + (f", {payment.vpa}" if payment.vpa else "")
         case "card":
             return f"Card ending in {details['last4']}"
         case _:
