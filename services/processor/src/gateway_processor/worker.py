@@ -20,6 +20,7 @@ from gateway_processor.auditor import Auditor
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.registry import Providers
+from gateway_processor.providers.setup import RealProviders
 from gateway_processor.providers.simulator import Simulator
 from gateway_processor.settings import ProcessorSettings
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
@@ -45,9 +46,10 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
+    real = RealProviders(settings, system_clock)
     processor = PaymentProcessor(
         database,
-        Providers({SIMULATOR: Simulator(database, settings.simulator_plan)}, RouteBook(database)),
+        Providers({SIMULATOR: Simulator(database, settings.simulator_plan)} | real.by_name, RouteBook(database)),
         ringer,
         Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
@@ -57,11 +59,7 @@ async def main() -> None:
         clock=system_clock,
     )
     register_tasks(broker, processor, concurrency=settings.concurrency)
-    receiver = Receiver(
-        broker,
-        max_async_tasks=settings.concurrency,
-        wait_tasks_timeout=settings.drain_seconds,
-    )
+    receiver = Receiver(broker, max_async_tasks=settings.concurrency, wait_tasks_timeout=settings.drain_seconds)
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
     auditor = Auditor(
         database,
@@ -93,7 +91,7 @@ async def main() -> None:
         beside=[ringer.run],
     )
 
-    for each in (broker, payments_bell, webhooks_bell):
+    for each in (broker, payments_bell, webhooks_bell, real):
         await each.shutdown()
     await database.close()
     log.info("worker.stopped")
