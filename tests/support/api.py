@@ -4,7 +4,7 @@ PostgreSQL and Redis are real; what the processor would do to a payment is done 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,12 +14,15 @@ import httpx
 from fastapi import FastAPI
 
 from gateway_api.auth import Authenticator
+from gateway_api.callbacks.routes import callback_routes
+from gateway_api.callbacks.service import CallbackService
 from gateway_api.jobs.routes import job_routes
 from gateway_api.key_uses import KeyUses
 from gateway_api.limits import RateLimiter
 from gateway_api.main import create_app, merchant_routers
 from gateway_api.settings import ApiSettings
 from gateway_api.token_buckets import TokenBuckets
+from gateway_common.callbacks.model import CallbackReader
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
@@ -133,6 +136,7 @@ async def running_api(
     *,
     test_mode: bool = True,
     clock: Clock = system_clock,
+    readers: Mapping[str, CallbackReader] = {},
     **more_settings: Any,
 ) -> AsyncIterator[Api]:
     """Build the API as gateway_api.main does, and run its ringer; a test holds the two builds equal."""
@@ -156,6 +160,7 @@ async def running_api(
     authenticator = Authenticator(database, keyring, clock, uses, limiter)
     app = create_app(
         merchant_routers(database, keyring, ringer, authenticator, clock=clock)
+        + [callback_routes(CallbackService(database, ringer, readers, clock), limiter)]
         + ([job_routes(database, bells)] if test_mode else []),
         Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check}),
         settings,

@@ -21,7 +21,7 @@ A: Final = "of-merchant-a"
 A_KEY: Final = "idempotency-of-merchant-a"
 AMOUNT: Final = 8_765_432
 # Routes that anybody may ask, without a key: they show nothing of a merchant.
-OPEN: Final = {"GET /api/v1/test/jobs/status"}
+OPEN: Final = {"GET /api/v1/test/jobs/status", "POST /api/v1/providers/{name}/callbacks"}
 # A page that asks for an unknown order in test mode is shown one of 500.00 INR that is made up on the spot.
 MADE_UP: Final = {"GET /api/v1/checkout/orders/{order_id}"}
 # What a route needs in its body before it looks for the object in its path.

@@ -51,8 +51,11 @@ ROUTES = {
     "GET /api/v1/checkout/orders/{order_id}": (200, "CheckoutOrderBody", PUBLISHABLE),
     "POST /api/v1/checkout/payments": (201, "CreatedCheckoutPaymentBody", PUBLISHABLE),
     "GET /api/v1/checkout/payments/{payment_id}": (200, "CheckoutPaymentBody", WITH_TOKEN),
+    "POST /api/v1/providers/{name}/callbacks": (200, "ReceivedBody", OPEN),
     "GET /api/v1/test/jobs/status": (200, "JobsStatus", OPEN),
 }
+KEYED_POSTS = {name for name in ROUTES if name.startswith("POST ")} - {"POST /api/v1/providers/{name}/callbacks"}
+"""A provider names what it tells by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +124,14 @@ async def test_errors_are_described_in_the_shape_they_have(api: Api, document: d
     assert not any("HTTPValidationError" in name for name in schemas)
 
 
-def test_every_post_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+def test_every_post_of_a_merchant_takes_an_idempotency_key(document: dict[str, Any]) -> None:
     taking = {
         name
         for name, operation in operations(document)
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
     }
 
-    assert taking == {name for name in ROUTES if name.startswith("POST ")}
+    assert taking == KEYED_POSTS
 
 
 def test_the_errors_that_a_route_can_give_are_listed(document: dict[str, Any]) -> None:
@@ -139,6 +142,7 @@ def test_the_errors_that_a_route_can_give_are_listed(document: dict[str, Any]) -
 
     assert listed["POST /api/v1/payments"] == [400, 401, 403, 409, 413, 415, 422, 429, 503]
     assert listed["GET /api/v1/payments/{payment_id}"] == [400, 401, 403, 404, 422, 429, 503]
+    assert listed["POST /api/v1/providers/{name}/callbacks"] == [400, 401, 404, 413, 415, 422, 429, 503]
     assert listed["GET /api/v1/test/jobs/status"] == [400, 422, 503]
     for kind in error_kinds():
         described = document["components"]["responses"].get(f"Error{kind.status}")
@@ -149,7 +153,7 @@ def test_the_headers_of_each_answer_are_listed(document: dict[str, Any]) -> None
     limits = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
     for name, operation in operations(document):
         (success,) = (response for status, response in operation["responses"].items() if status.startswith("2"))
-        replayed = {"Idempotent-Replayed"} if name.startswith("POST ") else set()
+        replayed = {"Idempotent-Replayed"} if name in KEYED_POSTS else set()
         assert set(success["headers"]) == {"X-Request-Id"} | (limits if operation["security"] else set()) | replayed
         assert set(operation["responses"]["default"]["headers"]) == {"X-Request-Id"}
     errors = {name: set(each["headers"]) for name, each in document["components"]["responses"].items()}

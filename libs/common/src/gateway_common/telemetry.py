@@ -32,6 +32,10 @@ PROVIDER_UP = Gauge(
 JOBS_RUNNING = Gauge("gateway_jobs_running", "Jobs this process is running.")
 DUE = Gauge("gateway_due", "Rows that are due and that nobody holds.", ["queue"])
 OLDEST_DUE_SECONDS = Gauge("gateway_oldest_due_age_seconds", "How late the oldest due row is.", ["queue"])
+PAYMENTS_NEEDING_ATTENTION = Gauge("gateway_payments_needing_attention", "Payments that a person should look at.")
+CALLBACKS = Counter(
+    "gateway_provider_callbacks", "Callbacks of providers by what became of them.", ["provider", "outcome"]
+)
 LEASES_FREED = Counter("gateway_leases_freed", "Leases taken from workers that fell silent.", ["queue"])
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts by outcome.", ["outcome"])
 WEBHOOK_SECONDS = Histogram(

@@ -24,10 +24,7 @@ class JsonRequest(Request):
 
     async def read(self) -> None:
         """Read the body; GatewayError if it is no JSON object of the kind we take."""
-        try:
-            body = await self.body()
-        except ClientDisconnect as error:
-            raise InvalidRequestError("The request ended before its body did.") from error
+        body = await read_body(self)
         if body:
             if not _JSON_TYPE.fullmatch(self.headers.get("content-type", "").partition(";")[0].strip()):
                 raise UnsupportedMediaTypeError(
@@ -37,6 +34,14 @@ class JsonRequest(Request):
 
     async def json(self) -> Any:
         return self._value
+
+
+async def read_body(request: Request) -> bytes:
+    """The body as it was sent; InvalidRequestError if its end never came."""
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise InvalidRequestError("The request ended before its body did.") from error
 
 
 def parse_json(body: bytes) -> Any:

@@ -39,7 +39,7 @@ _SCHEMES: Final = {
     "ClientToken": {"type": "apiKey", "in": "header", "name": "X-Client-Token"},
 }
 _MERCHANT: Final[list[dict[str, list[str]]]] = [{"ApiKey": [], "ApiSecret": []}, {"Basic": []}]
-_BY_TAG: Final[dict[str, list[dict[str, list[str]]]]] = {"checkout": [{"ApiKey": []}], "test": []}
+_BY_TAG: Final[dict[str, list[dict[str, list[str]]]]] = {"checkout": [{"ApiKey": []}], "providers": [], "test": []}
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -85,10 +85,12 @@ TAGS: Final = [
     {"name": "api keys", "description": "Make, rotate and revoke the merchant's own keys."},
     {"name": "idempotency", "description": "Look up what an Idempotency-Key was answered."},
     {"name": "checkout", "description": "What the customer's browser calls, with the publishable key alone."},
+    {"name": "providers", "description": "What payment providers call, with their signature and no key."},
     {"name": "test", "description": "Only in test mode: what the workers have done and have to do."},
 ]
 _ALWAYS: Final = {400, 422, 503}
 _WITH_A_KEY: Final = {401, 403, 429}
+_WITH_A_SIGNATURE: Final = {401, 429}
 _WITH_A_PATH: Final = {404}
 _WITH_A_POST: Final = {409}
 _WITH_A_BODY: Final = {413, 415}
@@ -118,23 +120,27 @@ def operation_id(route: APIRoute) -> str:
 
 
 def _describe(method: str, operation: dict[str, Any]) -> None:
-    security = operation.setdefault("security", _BY_TAG.get(operation["tags"][0], _MERCHANT))
+    (tag, *_) = operation["tags"]
+    security = operation.setdefault("security", _BY_TAG.get(tag, _MERCHANT))
+    # A provider sends no key of ours: its own name for what it tells keeps a second copy out.
+    is_keyed = method == "post" and tag != "providers"
     parameters = operation.setdefault("parameters", [])
     for parameter in parameters:
         _drop_null(parameter["schema"])
-    if method == "post":
+    if is_keyed:
         parameters.append(_IDEMPOTENCY_KEY)
     for status, response in operation["responses"].items():
         is_success = status != "default"
         response["headers"] = _headers(
             *_ON_ALL,
             *(_RATE_LIMIT if security and is_success else ()),
-            *(("Idempotent-Replayed",) if method == "post" and is_success else ()),
+            *(("Idempotent-Replayed",) if is_keyed and is_success else ()),
         )
     statuses = set(_ALWAYS)
     statuses |= _WITH_A_KEY if security else set()
     statuses |= _WITH_A_PATH if any(parameter["in"] == "path" for parameter in parameters) else set()
-    statuses |= _WITH_A_POST if method == "post" else set()
+    statuses |= _WITH_A_POST if is_keyed else set()
+    statuses |= _WITH_A_SIGNATURE if tag == "providers" else set()
     statuses |= _WITH_A_BODY if "requestBody" in operation else set()
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}

@@ -28,3 +28,21 @@ OnStep = Callable[[Operation, Step], None]
 
 def pass_by(_: Operation, __: Step) -> None:
     """Nobody watches."""
+
+
+class CallbackStep(StrEnum):
+    """The steps of a batch of providers' callbacks."""
+
+    HANDLING = "handling"
+    """Before due callbacks are looked for."""
+    COMMITTING = "committing"
+    """What follows from them is written, and not committed."""
+    HANDLED = "handled"
+    """It is committed, and nobody is rung yet."""
+
+
+OnCallbackStep = Callable[[CallbackStep], None]
+
+
+def pass_callback_by(_: CallbackStep) -> None:
+    """Nobody watches."""

@@ -1,9 +1,12 @@
-"""The processor's Taskiq task: it only translates a ring into a call."""
+"""The processor's Taskiq tasks: they only translate a ring into a call."""
+
+import contextlib
 
 from gateway_common.db.database import DatabaseUnavailableError
 from gateway_common.queue.broker import DoorbellBroker
-from gateway_common.queue.messages import PROCESS_PAYMENT
+from gateway_common.queue.messages import HANDLE_CALLBACKS, PROCESS_PAYMENT
 from gateway_common.telemetry import JOBS, JOBS_RUNNING
+from gateway_processor.callbacks import CallbackHandler
 from gateway_processor.payments import PaymentProcessor
 
 
@@ -25,3 +28,13 @@ def register_tasks(broker: DoorbellBroker, processor: PaymentProcessor, *, concu
         finally:
             running.discard(job)
             JOBS_RUNNING.set(len(running))
+
+
+def register_callback_task(broker: DoorbellBroker, handler: CallbackHandler) -> None:
+    """Answer rings for callbacks with `handler`. They take no slot: it asks no provider."""
+
+    @broker.task(task_name=HANDLE_CALLBACKS)
+    async def handle_callbacks() -> None:
+        # Without a database they stay due, and the handler's loop looks again.
+        with contextlib.suppress(DatabaseUnavailableError):
+            await handler.handle()

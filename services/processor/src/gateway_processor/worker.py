@@ -17,6 +17,7 @@ from gateway_common.queue.ringer import TIMEOUT_SECONDS, Ringer
 from gateway_common.serving import Health
 from gateway_common.workers.lifecycle import Loop, Worker, run_worker
 from gateway_processor.auditor import Auditor
+from gateway_processor.callbacks import CallbackHandler
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.registry import Providers
@@ -24,7 +25,7 @@ from gateway_processor.providers.setup import RealProviders
 from gateway_processor.providers.simulator import Simulator
 from gateway_processor.settings import ProcessorSettings
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
-from gateway_processor.tasks import register_tasks
+from gateway_processor.tasks import register_callback_task, register_tasks
 
 SERVICE = "processor"
 TIDY_EVERY_SECONDS = 10.0
@@ -59,6 +60,8 @@ async def main() -> None:
         clock=system_clock,
     )
     register_tasks(broker, processor, concurrency=settings.concurrency)
+    callbacks = CallbackHandler(database, ringer, system_clock)
+    register_callback_task(broker, callbacks)
     receiver = Receiver(broker, max_async_tasks=settings.concurrency, wait_tasks_timeout=settings.drain_seconds)
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
     auditor = Auditor(
@@ -86,6 +89,7 @@ async def main() -> None:
             Loop(name="measure", action=sweeper.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="audit", action=auditor.audit, every_seconds=settings.audit_every_seconds),
             Loop(name="tidy", action=payments_bell.tidy, every_seconds=TIDY_EVERY_SECONDS),
+            *callbacks.loops(),
         ],
         release_leases=release_payment_leases,
         beside=[ringer.run],

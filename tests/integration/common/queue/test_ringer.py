@@ -14,7 +14,13 @@ from tests.support.doorbell import bell
 from tests.support.redis_server import redis_server, silent_server
 from tests.support.waiting import wait_until
 
-from gateway_common.queue.messages import DISPATCH_WEBHOOKS, PAYMENTS_STREAM, PROCESS_PAYMENT, WEBHOOKS_STREAM
+from gateway_common.queue.messages import (
+    DISPATCH_WEBHOOKS,
+    HANDLE_CALLBACKS,
+    PAYMENTS_STREAM,
+    PROCESS_PAYMENT,
+    WEBHOOKS_STREAM,
+)
 from gateway_common.queue.ringer import BREAKER_SECONDS, TIMEOUT_SECONDS, WAITING_MOST, Ringer
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -43,6 +49,19 @@ async def read_messages(client: Redis, stream: str) -> list[dict[str, Any]]:
 
 def rings(queue: str, outcome: str) -> float:
     return REGISTRY.get_sample_value("gateway_queue_rings_total", {"queue": queue, "outcome": outcome}) or 0.0
+
+
+async def test_many_rings_for_callbacks_become_one_and_go_with_the_payments(redis_url: str) -> None:
+    before = rings("callbacks", "sent")
+    async with ringer_at(redis_url) as ringer, Redis.from_url(redis_url) as client:
+        async with running(ringer):
+            for _ in range(100):
+                ringer.ring_callbacks()
+
+        [message] = await read_messages(client, PAYMENTS_STREAM)
+
+    assert (message["task_name"], message["kwargs"]) == (HANDLE_CALLBACKS, {})
+    assert rings("callbacks", "sent") == before + 1
 
 
 async def test_a_ring_carries_the_task_the_id_and_the_trace_and_nothing_else(redis_url: str) -> None:

@@ -220,6 +220,8 @@ WHERE delivery.worker_id IS NULL AND delivery.due_at < now() - interval '10 minu
         SELECT FROM webhook_deliveries AS busy
         WHERE busy.endpoint_id = delivery.endpoint_id AND busy.worker_id IS NOT NULL
     )
+UNION ALL
+SELECT id, format('due since %s', due_at) FROM provider_callbacks WHERE due_at < now() - interval '10 minutes'
 """
 _CARD_LEFT_BEHIND: Final = """
 SELECT payment_id AS subject, format('its card is kept, though it is %s', payment.status) AS detail

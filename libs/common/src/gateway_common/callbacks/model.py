@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
-
-ATTEMPTS_MOST: Final = 1_000
-"""A callback about a payment that is under lease waits for the lease's end, a second each time."""
+from typing import Protocol
 
 
 class CallbackOutcome(StrEnum):
@@ -35,6 +32,24 @@ class Callback:
     """The payment it names, None if it is about none of ours."""
     body: bytes
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DueCallback:
+    """What of a stored callback its handler needs."""
+
+    id: str
+    provider: str
+    payment_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HandledCallback:
+    """What a handler made of a callback."""
+
+    id: str
+    outcome: CallbackOutcome | None
+    """None if somebody is at its payment: it is looked at again when that may have ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from gateway_common.errors import PaymentStateError
 from gateway_common.payments.model import (
     TRANSITIONS,
+    Operation,
     Payment,
     PaymentStatus,
     VoidStatus,
@@ -13,6 +14,7 @@ from gateway_common.payments.model import (
     change,
     may_succeed_late,
     move,
+    next_operation,
 )
 
 
@@ -60,6 +62,16 @@ def succeed_late(payment: Payment, now: datetime, *, authorization_ttl: timedelt
     if not may_succeed_late(payment):
         raise PaymentStateError(f"A payment that is {payment.status} can't succeed late.")
     return authorize(payment, now, authorization_ttl=authorization_ttl)
+
+
+def hear_news(payment: Payment, now: datetime) -> Payment | None:
+    """The payment after its provider called, due for a question; None if there is nothing to ask.
+
+    What the provider said of it does not matter: only its answer to our question moves the payment.
+    """
+    if may_succeed_late(payment) and not payment.has_news:
+        return change(payment, now, has_news=True, operation_attempt=0)
+    return None if next_operation(payment) in {None, Operation.EXPIRE} else payment
 
 
 def hear_no_news(payment: Payment, now: datetime) -> Payment:

@@ -70,6 +70,9 @@ FROM (
     SELECT due_at FROM payments WHERE worker_id IS NULL AND due_at <= now() ORDER BY due_at LIMIT 100000
 ) AS due
 """)
+_MEASURE_ATTENTION = text("""
+SELECT count(*) FROM (SELECT FROM payments WHERE needs_attention LIMIT 100000) AS needing
+""")
 
 
 async def claim_payments(connection: Connection, changes: Sequence[PaymentChange]) -> list[Saved]:
@@ -134,3 +137,9 @@ async def measure_due_payments(connection: Connection) -> tuple[int, float]:
     """How many payments are due and unheld, and for how many seconds the oldest is. Counts to 100,000 at most."""
     row = (await connection.execute(_MEASURE_DUE)).one()
     return row.due_count, float(row.oldest_seconds)
+
+
+async def measure_payments_needing_attention(connection: Connection) -> int:
+    """How many payments need a person. Counts to 100,000 at most."""
+    count: int = (await connection.execute(_MEASURE_ATTENTION)).scalar_one()
+    return count

@@ -209,6 +209,30 @@ async def find_payments(connection: Connection, payment_ids: Sequence[str]) -> d
     return {row.id: _payment(row) for row in await connection.execute(query)}
 
 
+async def lock_resting_payments(connection: Connection, payment_ids: Sequence[str]) -> dict[str, Payment | None]:
+    """Payments by id, whoever's they are, locked until the transaction ends; None for one that somebody is at: it is
+    under lease, or its row is locked. What is not there is missing.
+    """
+    ids = list(payment_ids)
+    free = (
+        select(*_COLUMNS)
+        .where(payments.c.id.in_(ids), payments.c.worker_id.is_(None))
+        .order_by(payments.c.id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    found: dict[str, Payment | None] = {row.id: _payment(row) for row in await connection.execute(free)}
+    if len(found) == len(ids):
+        return found
+    known = await connection.scalars(select(payments.c.id).where(payments.c.id.in_(ids)))
+    return {payment_id: found.get(payment_id) for payment_id in known}
+
+
+async def save_payments(connection: Connection, changes: Sequence[PaymentChange]) -> None:
+    """Write changes, each of another payment, to payments the caller's transaction has locked."""
+    if changes:
+        await connection.execute(_SAVE, change_parameters(changes))
+
+
 async def list_payments(
     connection: Connection,
     *,

@@ -9,5 +9,7 @@ WEBHOOKS_STREAM: Final = "gateway:webhooks:0"
 
 PROCESS_PAYMENT: Final = "payments.process"
 """Carries the payment's id: look at this payment, something about it is due."""
+HANDLE_CALLBACKS: Final = "callbacks.handle"
+"""Carries nothing: some callback of a provider is due. Goes with the payments, for whoever works on them."""
 DISPATCH_WEBHOOKS: Final = "webhooks.dispatch"
 """Carries nothing: some delivery is due. The dispatcher finds which by itself, fairly."""

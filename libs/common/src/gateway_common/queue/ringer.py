@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway_common.logs import get_logger
 from gateway_common.queue.broker import DoorbellBroker, QueueUnavailableError
-from gateway_common.queue.messages import DISPATCH_WEBHOOKS, PROCESS_PAYMENT
+from gateway_common.queue.messages import DISPATCH_WEBHOOKS, HANDLE_CALLBACKS, PROCESS_PAYMENT
 from gateway_common.telemetry import RINGS
 
 TIMEOUT_SECONDS: Final = 1.0
@@ -28,6 +28,7 @@ class Ringer:
         self._webhooks = webhooks
         self._waiting: dict[str, str | None] = {}
         self._webhooks_due = False
+        self._callbacks_due = False
         self._wake = asyncio.Event()
         self._closed_until = 0.0
         self._log = get_logger()
@@ -42,6 +43,11 @@ class Ringer:
     def ring_webhooks(self) -> None:
         """However often this is called while a ring is on its way, it becomes one."""
         self._webhooks_due = True
+        self._wake.set()
+
+    def ring_callbacks(self) -> None:
+        """Like `ring_webhooks`: many become one."""
+        self._callbacks_due = True
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -63,6 +69,10 @@ class Ringer:
         if self._webhooks_due:
             self._webhooks_due = False
             await self._send("webhooks", 1, partial(self._webhooks.ring, DISPATCH_WEBHOOKS, [{}], [{}]))
+
+        if self._callbacks_due:
+            self._callbacks_due = False
+            await self._send("callbacks", 1, partial(self._payments.ring, HANDLE_CALLBACKS, [{}], [{}]))
 
     async def _ring_payments(self, batch: dict[str, str | None]) -> None:
         arguments = [{"payment_id": payment_id} for payment_id in batch]
