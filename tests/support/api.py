@@ -16,10 +16,9 @@ from fastapi import FastAPI
 from gateway_api.auth import Authenticator
 from gateway_api.callbacks.routes import callback_routes
 from gateway_api.callbacks.service import CallbackService
-from gateway_api.jobs.routes import job_routes
 from gateway_api.key_uses import KeyUses
 from gateway_api.limits import RateLimiter
-from gateway_api.main import create_app, merchant_routers
+from gateway_api.main import create_app, merchant_routers, tester_routers
 from gateway_api.settings import ApiSettings
 from gateway_api.token_buckets import TokenBuckets
 from gateway_common.callbacks.model import CallbackReader
@@ -161,7 +160,7 @@ async def running_api(
     app = create_app(
         merchant_routers(database, keyring, ringer, authenticator, clock=clock)
         + [callback_routes(CallbackService(database, ringer, readers, clock), limiter)]
-        + ([job_routes(database, bells)] if test_mode else []),
+        + (tester_routers(database, keyring, ringer, authenticator, bells=bells, clock=clock) if test_mode else []),
         Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check}),
         settings,
     )

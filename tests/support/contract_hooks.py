@@ -49,6 +49,9 @@ def possible(label: str, body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(card := body.get("card"), dict):
             # The check digit, the present date, and that a CVC has as many digits as its scheme says.
             card |= {"number": CHANCE.choice(CARDS), "exp_year": 2090, "cvc": "123"}
+    if label == "POST /api/v1/test/payments/{payment_id}/outcome" and body.get("outcome") != "failed":
+        # Only a failure has a reason.
+        body.pop("error_code", None)
     if label == "POST /api/v1/orders" and "reference" in body:
         body["reference"] = f"ref_{uuid.uuid4().hex}"
     if label == "POST /api/v1/api-keys" and "expires_at" in body:

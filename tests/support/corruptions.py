@@ -264,6 +264,15 @@ CORRUPTIONS: Final = (
         detail="due since",
     ),
     Corruption(
+        check="work_overdue",
+        planted="""
+            INSERT INTO provider_callbacks (id, provider, event_id, body, due_at, received_at)
+                VALUES ('cb_1', 'stripe', 'evt_1', '', now() - interval '11 minutes', now())
+        """,
+        subject="cb_1",
+        detail="due since",
+    ),
+    Corruption(
         check="card_left_behind",
         planted="UPDATE payment_cards SET payment_id = '{failed}'",
         subject="{failed}",

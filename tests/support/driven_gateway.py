@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 from tests.support.api import Api, running_api
 from tests.support.doorbell import bell
-from tests.support.gateway_words import DECLINED, Request
+from tests.support.gateway_words import DECLINED, REQUEST_LASTS, TO_DO, Request
 from tests.support.processing import new_processor
 from tests.support.providers import ScriptedProvider
 from tests.support.records import free_leases, make_due, number_all_events, read_audit, read_rows, write_rows
@@ -19,13 +19,24 @@ from gateway_common.clock import system_clock
 from gateway_common.queue.messages import WEBHOOKS_STREAM
 from gateway_common.queue.ringer import Ringer
 from gateway_processor.claims import Claimed
-from gateway_processor.providers.base import Approved, Declined, Missing, Outcome, Pending, Unknown
+from gateway_processor.providers.base import (
+    Approved,
+    Declined,
+    Expired,
+    Missing,
+    Outcome,
+    Pending,
+    Unknown,
+    Unreachable,
+)
 
 ANSWERS: Final[dict[str, Outcome]] = {
     "approved": Approved(),
     "declined": Declined(DECLINED["code"], DECLINED["message"]),
     "pending": Pending(check_in_seconds=1),
     "unknown": Unknown("the line went dead"),
+    "expired": Expired(),
+    "unreachable": Unreachable("nobody listens"),
 }
 
 
@@ -111,7 +122,7 @@ class DrivenGateway:
         """The worker asks the provider and writes down the answer. `is_known`: the provider was asked before."""
         if not (is_known or claimed.is_first_try):
             self.provider.answer(Missing())
-        self.provider.answer(ANSWERS[answer])
+        self.provider.answer(ANSWERS.get(answer) or _waiting_for_customer(claimed))
         return self._runner.run(self._conclude(claimed))
 
     async def _conclude(self, claimed: Claimed) -> bool:
@@ -128,6 +139,12 @@ class DrivenGateway:
     def audit(self) -> list[str]:
         """What the audit finds wrong with any merchant."""
         return self._runner.run(read_audit(self._api.database))
+
+
+def _waiting_for_customer(claimed: Claimed) -> Outcome:
+    """The provider asked the customer, and waits as long from the beginning as it always does."""
+    expires_at = claimed.payment.created_at + REQUEST_LASTS
+    return Pending(check_in_seconds=1, next_action=TO_DO, expires_at=expires_at)
 
 
 @contextmanager

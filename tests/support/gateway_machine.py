@@ -21,7 +21,9 @@ AMOUNTS = st.sampled_from([1, 999, 50_000, 10**12])
 CURRENCIES = st.sampled_from(["INR", "INR", "JPY"])
 SHARES = st.sampled_from(["none", "one", "half", "all", "over"])
 KEYS = st.sampled_from(["none", "none", "new", "new", "new", "earlier"])
-ANSWERS = st.sampled_from(["declined", "approved", "unknown", "pending", "approved"])
+ANSWERS = st.sampled_from(
+    ["declined", "approved", "unknown", "pending", "approved", "waiting", "waiting", "expired", "unreachable"]
+)
 METHODS = st.sampled_from(
     [
         {"method": "upi", "vpa": "buyer@upi"},
@@ -151,6 +153,21 @@ class GatewayMachine(RuleBasedStateMachine):
         recorded = self.conclude(*self.claims.pop(pick % len(self.claims)), answer, is_known=is_known)
         self.end_step("conclude" if recorded else "conclude, too late")
 
+    @precondition(lambda self: self.any_is(self.is_askable))
+    @rule(pick=PICKS, taken_back=st.booleans(), answer=ANSWERS)
+    def go_unanswered(self, *, pick: int, taken_back: bool, answer: str) -> None:
+        """The customer lets a request run out; if its provider does not take it back, it is asked why."""
+        askable = [name for name, payment in self.model.payments.items() if self.is_askable(payment)]
+        payment_id = askable[pick % len(askable)]
+        payment = self.model.payments[payment_id]
+        self.work_at(payment_id, "waiting", is_known=True)
+        if payment.request_ends is not None:
+            left = payment.request_ends - self.model.now
+            self.end_step("time", seconds=max(left.total_seconds(), 1))
+            self.work_at(payment_id, "pending", is_known=True)
+            self.work_at(payment_id, "approved" if taken_back else "declined", is_known=False)
+            self.work_at(payment_id, answer, is_known=True)
+
     @precondition(lambda self: self.any_is(lambda payment: payment.is_held))
     @rule()
     def workers_die(self) -> None:
@@ -164,8 +181,9 @@ class GatewayMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.last_step != "time")
     @rule(pick=PICKS, hours=st.sampled_from([1, 24, 6 * 24, 8 * 24]), seconds=st.sampled_from([None, -1, 0]))
     def let_time_pass(self, *, pick: int, hours: int, seconds: int | None) -> None:
-        """Some hours; or to the moment when an authorization runs out, or to just before it."""
-        ends = [payment.expires_at for payment in self.model.payments.values() if payment.expires_at]
+        """Some hours; or to the moment when an authorization or a request runs out, or to just before it."""
+        payments = self.model.payments.values()
+        ends = [end for payment in payments for end in (payment.expires_at, payment.request_ends) if end]
         wait = hours * 3600.0
         if ends and seconds is not None:
             wait = max((ends[pick % len(ends)] - self.model.now).total_seconds() + seconds, 0)
@@ -204,6 +222,9 @@ class GatewayMachine(RuleBasedStateMachine):
 
     def is_refusable(self, payment: Record) -> bool:
         return self.model.is_ready(payment) and payment.shown["status"] not in {"pending", "processing"}
+
+    def is_askable(self, payment: Record) -> bool:
+        return payment.shown["status"] in {"pending", "processing"} and not payment.is_held
 
     def likely(self, pick: int, fits: Callable[[Record], bool]) -> Record:
         """Mostly a payment that fits, so that not all requests are refused."""
@@ -255,6 +276,8 @@ class GatewayMachine(RuleBasedStateMachine):
     def conclude(self, claim: Claim, claimed: Claimed, answer: str, *, is_known: bool) -> bool:
         self.agrees = False
         provider = self.gateway.provider
+        # Who is asked what became of something knows of it.
+        is_known = is_known or claim.step == "inquire"
         provider.asked.clear()
         recorded = self.gateway.conclude(claimed, answer, is_known=is_known)
         asked = claim.asked[:1] if is_known else claim.asked

@@ -10,6 +10,9 @@ from typing import Any, Final
 from tests.support.gateway_words import (
     DECLINED,
     NOTHING_TO_REFUND,
+    REQUEST_LASTS,
+    TO_DO,
+    UNANSWERED,
     Claim,
     Expected,
     Record,
@@ -94,7 +97,7 @@ class GatewayModel:
 
     def _do_payment(self, request: Request, new_id: str) -> Shown:
         shown = new_payment(request, new_id, self.now)
-        payment = self.payments[new_id] = Record(shown, [("payment.created", 1)])
+        payment = self.payments[new_id] = Record(shown, [("payment.created", 1)], made_at=self.now)
         order = self.find_order(request.body.get("order_id"))
         if order is not None:
             payment.order_id = order.shown["id"]
@@ -174,7 +177,7 @@ class GatewayModel:
         if payment.void == "pending":
             return "void"
         if shown["status"] != "success":
-            return None
+            return "inquire" if payment.has_news else None
         if shown["capture_status"] == "pending":
             return "capture"
         if self._open_refunds(payment):
@@ -213,6 +216,8 @@ class GatewayModel:
             key, amount, refund_id = refund.shown["id"], refund.shown["amount"], refund.shown["id"]
             if refund.shown["status"] == "pending":
                 self._change(refund, status="processing")
+        if step == "inquire":
+            return Claim(payment_id, step, payment.lease, [("status", f"{payment_id}:authorize", None)])
         known: list[tuple[str, str, int | None]] = [("status", key, None)] if payment.tries > 1 else []
         return Claim(payment_id, step, payment.lease, [*known, (step, key, amount)], refund_id)
 
@@ -225,7 +230,32 @@ class GatewayModel:
         if answer in {"approved", "declined"}:
             payment.tries = 0
             getattr(self, f"_{claim.step}_{answer}")(payment, claim)
+        elif claim.step == "authorize":
+            self._authorize_otherwise(payment, claim, answer)
+        elif claim.step == "inquire" and answer == "expired":
+            payment.tries = 0
+            self._inquire_declined(payment, claim)
         return True
+
+    def _authorize_otherwise(self, payment: Record, claim: Claim, answer: str) -> None:
+        """The customer is waited for, or was for too long; or nobody was reached, so nobody was asked."""
+        if answer == "unreachable" and len(claim.asked) == 1:
+            payment.tries = 0
+            self._change(payment)
+        elif answer == "expired":
+            self._end_unanswered(payment, void=None)
+        elif answer in {"pending", "waiting"} and payment.request_ends is not None and self.now >= payment.request_ends:
+            self._end_unanswered(payment, void="pending")
+        elif answer == "waiting" and payment.request_ends is None and payment.made_at is not None:
+            payment.request_ends = payment.made_at + REQUEST_LASTS
+            self._change(payment, next_action=TO_DO)
+
+    def _end_unanswered(self, payment: Record, *, void: str | None) -> None:
+        payment.void = void
+        payment.tries = 0
+        self._change(payment, status="expired", error=UNANSWERED, next_action=None)
+        self._tell(payment, "payment.expired")
+        self.free_order(payment)
 
     def drop_leases(self) -> None:
         """Every worker died."""
@@ -235,9 +265,9 @@ class GatewayModel:
     def _authorize_approved(self, payment: Record, _: Claim) -> None:
         payment.expires_at = self.now + AUTHORIZATION_LASTS
         if payment.shown["capture_method"] == "automatic":
-            self._capture(payment, payment.shown["amount"], status="success")
+            self._capture(payment, payment.shown["amount"], status="success", next_action=None)
         else:
-            self._change(payment, status="success", error=None)
+            self._change(payment, status="success", error=None, next_action=None)
         self._tell(payment, "payment.success")
         if payment.order_id is not None:
             order = self.orders[payment.order_id]
@@ -245,7 +275,7 @@ class GatewayModel:
             self._tell(order, "order.paid")
 
     def _authorize_declined(self, payment: Record, _: Claim) -> None:
-        self._change(payment, status="failed", error=DECLINED)
+        self._change(payment, status="failed", error=DECLINED, next_action=None)
         self._tell(payment, "payment.failed")
         self.free_order(payment)
 
@@ -269,8 +299,34 @@ class GatewayModel:
 
     def _void_declined(self, payment: Record, _: Claim) -> None:
         payment.void = "failed"
+        # What was never authorized, and can't be taken back: the customer has paid after all?
+        payment.has_news = payment.expires_at is None
         self._change(payment, needs_attention=True)
         self._tell(payment, f"payment.{payment.shown['status']}")
+
+    def _inquire_declined(self, payment: Record, _: Claim) -> None:
+        payment.has_news = False
+        self._change(payment)
+
+    def _inquire_approved(self, payment: Record, _: Claim) -> None:
+        """Late: kept if its order still waits for a payment, else given back at once."""
+        order = self.orders.get(payment.order_id or "")
+        is_wanted = order is None or order.shown["payment_id"] is None
+        payment.has_news, payment.void = False, None
+        payment.expires_at = self.now + AUTHORIZATION_LASTS
+        changes = {"status": "success", "needs_attention": False}
+        if payment.shown["capture_method"] == "automatic" and is_wanted:
+            self._capture(payment, payment.shown["amount"], **changes)
+        else:
+            self._change(payment, error=None, **changes)
+        self._tell(payment, "payment.late_success")
+        if not is_wanted:
+            payment.void = "pending"
+            self._change(payment, status="cancelled")
+            self._tell(payment, "payment.cancelled")
+        elif order is not None:
+            self._change(order, status="paid", payment_id=payment.shown["id"])
+            self._tell(order, "order.paid")
 
     def _refund_approved(self, payment: Record, claim: Claim) -> None:
         refund = self.refunds[claim.refund_id or ""]

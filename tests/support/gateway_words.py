@@ -1,11 +1,14 @@
 """The words of the gateway's model in tests: requests and what they are answered, and objects as the API shows them."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 Shown = dict[str, Any]
 DECLINED: Final = {"code": "payment_declined", "message": "The bank said no."}
+UNANSWERED: Final = {"code": "request_expired", "message": "The customer did not approve the payment in time."}
+TO_DO: Final = {"type": "upi_qr", "upi_link": "upi://pay?pa=shop@upi"}
+REQUEST_LASTS: Final = timedelta(minutes=5)
 NOTHING_TO_REFUND: Final = "The payment's capture failed, so there is nothing to refund."
 _CARDS: Final = {"4242": "visa", "4444": "mastercard", "0005": "amex"}
 
@@ -58,7 +61,10 @@ class Record:
     reserved: int = 0
     captures: int = 0
     void: str | None = None
+    has_news: bool = False
     expires_at: datetime | None = None
+    made_at: datetime | None = None
+    request_ends: datetime | None = None
     lease: int = 0
     is_held: bool = False
     tries: int = 0

@@ -23,13 +23,14 @@ from gateway_common.queue.ringer import Ringer
 from gateway_common.simulator.model import SimulatorPlan
 from gateway_common.workers.loops import keep_alive, repeat
 from gateway_common.workers.store import SILENT_AFTER_SECONDS, delete_worker
+from gateway_processor.callbacks import CallbackHandler
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.base import Provider
 from gateway_processor.providers.registry import Providers
 from gateway_processor.providers.simulator import Simulator
 from gateway_processor.sweeper import Sweeper
-from gateway_processor.tasks import register_tasks
+from gateway_processor.tasks import register_callback_task, register_tasks
 
 Process = Callable[[str], Awaitable[None]]
 """Takes the id of a payment and does all that is due for it."""
@@ -105,6 +106,8 @@ async def running_worker(
         sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=LEASE_LIMIT_SECONDS)
         processor = new_processor(database, ringer, provider, worker_id=worker_id)
         register_tasks(broker, processor, concurrency=concurrency)
+        callbacks = CallbackHandler(database, ringer, system_clock)
+        register_callback_task(broker, callbacks)
         receiver = Receiver(broker, max_async_tasks=concurrency, run_startup=False, wait_tasks_timeout=drain_seconds)
         background = [
             asyncio.create_task(
@@ -119,6 +122,7 @@ async def running_worker(
             ),
             asyncio.create_task(ringer.run(drained)),
             asyncio.create_task(repeat("sweep", sweeper.sweep, every_seconds=0.1, stop=stop)),
+            asyncio.create_task(repeat("callbacks", callbacks.handle, every_seconds=0.5, stop=stop)),
         ]
         await broker.startup()
         await registered.wait()

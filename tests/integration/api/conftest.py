@@ -19,7 +19,12 @@ async def api(database_url: str, redis_url: str, master_key: str) -> AsyncIterat
 
 
 @pytest.fixture
-async def process(api: Api, redis_url: str) -> AsyncIterator[Process]:
+async def ringer(redis_url: str) -> AsyncIterator[Ringer]:
+    """A ringer that nobody runs: the processor of these tests is asked directly."""
     async with bell(redis_url) as payments, bell(redis_url, WEBHOOKS_STREAM) as webhooks:
-        processor = new_processor(api.database, Ringer(payments, webhooks))
-        yield partial(work_off, processor, api.database)
+        yield Ringer(payments, webhooks)
+
+
+@pytest.fixture
+def process(api: Api, ringer: Ringer) -> Process:
+    return partial(work_off, new_processor(api.database, ringer), api.database)

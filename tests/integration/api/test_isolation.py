@@ -25,7 +25,9 @@ OPEN: Final = {"GET /api/v1/test/jobs/status", "POST /api/v1/providers/{name}/ca
 # A page that asks for an unknown order in test mode is shown one of 500.00 INR that is made up on the spot.
 MADE_UP: Final = {"GET /api/v1/checkout/orders/{order_id}"}
 # What a route needs in its body before it looks for the object in its path.
-BODIES: Final[dict[str, dict[str, Any]]] = {}
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "POST /api/v1/test/payments/{payment_id}/outcome": {"outcome": "success"},
+}
 
 
 @dataclass(frozen=True)

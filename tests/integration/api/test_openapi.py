@@ -53,6 +53,7 @@ ROUTES = {
     "GET /api/v1/checkout/payments/{payment_id}": (200, "CheckoutPaymentBody", WITH_TOKEN),
     "POST /api/v1/providers/{name}/callbacks": (200, "ReceivedBody", OPEN),
     "GET /api/v1/test/jobs/status": (200, "JobsStatus", OPEN),
+    "POST /api/v1/test/payments/{payment_id}/outcome": (200, "PaymentBody", MERCHANT),
 }
 KEYED_POSTS = {name for name in ROUTES if name.startswith("POST ")} - {"POST /api/v1/providers/{name}/callbacks"}
 """A provider names what it tells by itself."""

@@ -11,7 +11,7 @@ from tests.support.scopes import needed_scope
 from gateway_common.merchants.model import Scope
 
 # No scope guards these: a publishable key opens the first, and nobody's key the others.
-OPEN = ("/api/v1/checkout/", "/api/v1/test/", "/docs", "/healthz", "/readyz")
+OPEN = ("/api/v1/checkout/", "/api/v1/test/jobs/", "/test/bank/", "/docs", "/healthz", "/readyz")
 
 
 def guarded_routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:

@@ -64,7 +64,10 @@ ALTER TABLE simulator_operations
     ADD COLUMN next_at timestamptz,
     ADD COLUMN expires_at timestamptz,
     ADD COLUMN callback_at timestamptz,
-    ADD COLUMN callback_copies integer NOT NULL DEFAULT 1""",
+    ADD COLUMN callback_copies integer NOT NULL DEFAULT 0,
+    ADD COLUMN callback_number integer NOT NULL DEFAULT 0,
+    ADD COLUMN asked integer NOT NULL DEFAULT 1,
+    ADD COLUMN refuses integer[] NOT NULL DEFAULT '{}'""",
     "CREATE INDEX simulator_operations_callback ON simulator_operations (callback_at) WHERE callback_at IS NOT NULL",
     """
 DO $$

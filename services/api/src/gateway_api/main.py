@@ -1,7 +1,7 @@
 """The API process, read top to bottom: built, started, stopped in reverse."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -35,6 +35,9 @@ from gateway_api.refunds.routes import refund_routes
 from gateway_api.refunds.service import RefundService
 from gateway_api.routing import StrictRouter
 from gateway_api.settings import ApiSettings
+from gateway_api.simulator.page import bank_page
+from gateway_api.simulator.routes import outcome_routes
+from gateway_api.simulator.service import BankService
 from gateway_api.timeline.routes import timeline_routes
 from gateway_api.token_buckets import TokenBuckets
 from gateway_api.webhooks.routes import webhook_routes
@@ -104,6 +107,20 @@ def merchant_routers(
     ]
 
 
+def tester_routers(
+    database: Database,
+    keyring: Keyring,
+    ringer: Ringer,
+    authenticator: Authenticator,
+    *,
+    bells: Mapping[str, DoorbellBroker],
+    clock: Clock,
+) -> list[StrictRouter]:
+    """What exists in test mode only."""
+    bank = BankService(database, Idempotency(database, keyring, clock), ringer, clock)
+    return [job_routes(database, bells), outcome_routes(bank, authenticator), bank_page(bank, clock)]
+
+
 async def main() -> None:
     settings = ApiSettings()
     configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
@@ -127,7 +144,7 @@ async def main() -> None:
     callbacks = CallbackService(database, ringer, build_readers(settings), system_clock)
     routers.append(callback_routes(callbacks, limiter))
     if settings.test_mode:
-        routers.append(job_routes(database, bells))
+        routers += tester_routers(database, keyring, ringer, authenticator, bells=bells, clock=system_clock)
     health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check})
     app = create_app(routers, health, settings)
 

@@ -39,6 +39,8 @@ _SCHEMES: Final = {
     "ClientToken": {"type": "apiKey", "in": "header", "name": "X-Client-Token"},
 }
 _MERCHANT: Final[list[dict[str, list[str]]]] = [{"ApiKey": [], "ApiSecret": []}, {"Basic": []}]
+MERCHANT: Final[dict[str, Any]] = {"security": _MERCHANT}
+"""For a route that needs a merchant's key though the others of its tag do not."""
 _BY_TAG: Final[dict[str, list[dict[str, list[str]]]]] = {"checkout": [{"ApiKey": []}], "providers": [], "test": []}
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
@@ -86,7 +88,10 @@ TAGS: Final = [
     {"name": "idempotency", "description": "Look up what an Idempotency-Key was answered."},
     {"name": "checkout", "description": "What the customer's browser calls, with the publishable key alone."},
     {"name": "providers", "description": "What payment providers call, with their signature and no key."},
-    {"name": "test", "description": "Only in test mode: what the workers have done and have to do."},
+    {
+        "name": "test",
+        "description": "Only in test mode: see what the workers have to do, say what the simulator answers.",
+    },
 ]
 _ALWAYS: Final = {400, 422, 503}
 _WITH_A_KEY: Final = {401, 403, 429}

@@ -28,11 +28,12 @@ from gateway_common.payments.queue_store import (
     Saved,
     claim_payments,
     measure_due_payments,
+    measure_payments_needing_attention,
     record_payments,
     release_payment_leases,
     ring_due_payments,
 )
-from gateway_common.payments.store import PaymentChange, save_payment
+from gateway_common.payments.store import PaymentChange, get_payment, lock_resting_payments, save_payment
 from gateway_common.workers.store import SILENT_AFTER_SECONDS, renew_worker
 
 AGE_LEASES = "UPDATE payments SET leased_at = now() - make_interval(secs => :seconds)"
@@ -347,3 +348,33 @@ async def test_in_a_gathered_batch_a_bad_row_harms_only_itself(database: Databas
     assert statuses == [PaymentStatus.SUCCESS, PaymentStatus.PROCESSING, PaymentStatus.SUCCESS]
     types = await read_rows(database, "SELECT type FROM events WHERE type = 'payment.success'")
     assert len(types) == 2
+
+
+async def is_locked(database: Database, payment_id: str) -> bool:
+    """Whether a transaction holds the payment's row."""
+    free = "SELECT id FROM payments WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED"
+    return not await read_rows(database, free, id=payment_id)
+
+
+async def test_payments_that_nobody_is_at_are_locked_and_those_of_others_are_not_waited_for(database: Database) -> None:
+    resting, leased, locked = await store_payments(database, 3)
+    await claim(database, claim_of(leased))
+    async with database.transaction() as other:
+        await get_payment(other, locked.id, merchant_id=locked.merchant_id, livemode=locked.livemode, lock=True)
+        async with database.transaction() as connection:
+            found = await lock_resting_payments(connection, [resting.id, leased.id, locked.id, "pay_of_nobody"])
+            assert await is_locked(database, resting.id)
+
+    assert not await is_locked(database, resting.id)
+    assert found == {resting.id: resting, leased.id: None, locked.id: None}
+
+
+async def test_payments_that_need_a_person_are_counted(database: Database) -> None:
+    await store_payments(database, 2)
+    await store_payments(database, 3, needs_attention=True)
+
+    async with database.statement() as connection:
+        counted = await measure_payments_needing_attention(connection)
+
+    needing = await read_rows(database, "SELECT count(*) AS count FROM payments WHERE needs_attention")
+    assert counted == needing[0]["count"]

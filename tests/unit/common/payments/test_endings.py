@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.examples import NOW, example_payment
 
 from gateway_common.errors import PaymentStateError
-from gateway_common.payments.endings import complete_void, decide_cancel, expire, fail_void
+from gateway_common.payments.endings import complete_void, decide_cancel, expire, fail_void, hear_news
 from gateway_common.payments.model import (
     UNDER_WAY,
     CaptureStatus,
@@ -249,3 +249,45 @@ def test_the_snapshot_shows_the_details_of_its_own_method_and_of_no_other(
     snapshot = payment_snapshot(example_payment(method=method, method_details=details, vpa=None))
 
     assert {name: snapshot[name] for name in ("upi", "card", "bank", "wallet")} == shown
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.EXPIRED])
+@pytest.mark.parametrize("void_status", [None, VoidStatus.FAILED])
+def test_news_of_a_payment_that_ended_without_an_authorization_has_its_provider_asked(
+    status: PaymentStatus, void_status: VoidStatus | None
+) -> None:
+    ended = example_payment(status=status, provider="bank", void_status=void_status, operation_attempt=3)
+
+    heard = hear_news(ended, LATER)
+
+    assert heard == replace(ended, has_news=True, operation_attempt=0, version=2, updated_at=LATER)
+    assert next_operation(heard) is Operation.INQUIRE
+    assert hear_news(heard, LATER) == heard, "news of the same is no change"
+
+
+@pytest.mark.parametrize(
+    "payment",
+    [
+        example_payment(status=PaymentStatus.PROCESSING),
+        captured(CaptureStatus.PENDING),
+        captured(CaptureStatus.COMPLETED, amount_refund_reserved_minor=1),
+        authorized(status=PaymentStatus.CANCELLED, void_status=VoidStatus.PENDING),
+        example_payment(status=PaymentStatus.EXPIRED, provider="bank", void_status=VoidStatus.PENDING),
+    ],
+)
+def test_news_of_what_the_provider_is_asked_for_anyway_only_has_it_asked_now(payment: Payment) -> None:
+    assert hear_news(payment, LATER) is payment
+
+
+@pytest.mark.parametrize(
+    "payment",
+    [
+        authorized(provider="bank"),
+        captured(CaptureStatus.COMPLETED),
+        authorized(status=PaymentStatus.CANCELLED, provider="bank", void_status=VoidStatus.COMPLETED),
+        authorized(status=PaymentStatus.EXPIRED, provider="bank", void_status=VoidStatus.FAILED),
+        example_payment(status=PaymentStatus.CANCELLED, provider=None),
+    ],
+)
+def test_news_of_what_is_settled_changes_nothing(payment: Payment) -> None:
+    assert hear_news(payment, LATER) is None

@@ -1,13 +1,22 @@
 """What the simulator decides: each test value of the documentation, and that a seed repeats its run."""
 
-import pytest
+from datetime import UTC, datetime
 
+import pytest
+from tests.support.examples import example_payment
+
+from gateway_common.payments.model import Operation, provider_key
+from gateway_common.simulator.faults import FaultPlan
 from gateway_common.simulator.model import (
     FOLLOW_UP_SHARE,
+    Asked,
     OperationKind,
     SimulatedOperation,
     SimulatedOutcome,
     SimulatorPlan,
+    UpiApp,
+    authorization_key,
+    decide_delay_seconds,
     decide_operation,
 )
 
@@ -22,9 +31,8 @@ def decide(
     vpa: str | None = "test@upi",
     amount_minor: int = 50_000,
 ) -> SimulatedOperation:
-    return decide_operation(
-        plan, key=key, kind=kind, payment_id="pay_1", amount_minor=amount_minor, currency="INR", vpa=vpa
-    )
+    asked = Asked(key=key, kind=kind, payment_id="pay_1", amount_minor=amount_minor, currency="INR", vpa=vpa)
+    return decide_operation(plan, asked)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +43,8 @@ def decide(
         ("failure@upi", SimulatedOutcome.PAYMENT_DECLINED),
         ("failure@another-bank", SimulatedOutcome.PAYMENT_DECLINED),
         ("insufficient@upi", SimulatedOutcome.INSUFFICIENT_FUNDS),
+        ("expired@upi", SimulatedOutcome.EXPIRED),
+        ("late@upi", SimulatedOutcome.PAYMENT_DECLINED),
         ("timeout@upi", SimulatedOutcome.APPROVED),
         ("pending@upi", SimulatedOutcome.APPROVED),
         ("not.failure@upi", SimulatedOutcome.APPROVED),
@@ -119,3 +129,84 @@ def test_the_success_rate_does_not_touch_what_a_test_value_decides() -> None:
     assert decide(never, vpa="insufficient@upi").outcome is SimulatedOutcome.INSUFFICIENT_FUNDS
     assert decide(never, OperationKind.CAPTURE).outcome is SimulatedOutcome.APPROVED
     assert decide(never, OperationKind.REFUND).outcome is SimulatedOutcome.APPROVED
+
+
+EXPIRES_AT = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+def decide_in_app(plan: SimulatorPlan) -> SimulatedOperation:
+    asked = Asked(
+        key="pay_1:authorize",
+        kind=OperationKind.AUTHORIZE,
+        payment_id="pay_1",
+        amount_minor=1,
+        currency="INR",
+        expires_at=EXPIRES_AT,
+    )
+    return decide_operation(plan, asked)
+
+
+def test_a_late_payment_is_declined_then_approved_and_called_about() -> None:
+    late = decide(vpa="late@upi")
+
+    assert (late.outcome, late.next_outcome) == (SimulatedOutcome.PAYMENT_DECLINED, SimulatedOutcome.APPROVED)
+    assert late.callback_copies == 1
+
+
+def test_a_payment_in_an_app_is_approved_after_the_delay_or_waits_for_a_person() -> None:
+    by_itself, by_hand = decide_in_app(PLAN), decide_in_app(SimulatorPlan(upi_app=UpiApp.PAGE))
+
+    assert (by_itself.outcome, by_itself.expires_at) == (SimulatedOutcome.APPROVED, EXPIRES_AT)
+    assert by_itself.ready_in_seconds is not None
+    assert (by_hand.ready_in_seconds, by_hand.expires_at) == (None, EXPIRES_AT)
+
+
+@pytest.mark.parametrize("vpa", ["test@upi", "failure@upi", "late@upi"])
+def test_who_takes_longer_than_is_waited_for_lets_the_request_expire(vpa: str) -> None:
+    slow = SimulatorPlan(delay_min_ms=5_000, delay_max_ms=5_000, upi_ttl_seconds=2)
+
+    expired = decide(slow, vpa=vpa)
+    assert (expired.outcome, expired.next_outcome) == (SimulatedOutcome.EXPIRED, None)
+    assert expired.ready_in_seconds == 2
+    assert decide_in_app(slow).outcome is SimulatedOutcome.EXPIRED
+    assert decide(slow, vpa=None).outcome is SimulatedOutcome.APPROVED, "no customer is asked"
+    assert decide(slow, vpa="pending@upi").ready_in_seconds is None, "never by itself"
+
+
+def named(key: str, case: str | None, kind: OperationKind = OperationKind.AUTHORIZE) -> str:
+    payment_id = key.partition(":")[0]
+    return Asked(key=key, kind=kind, payment_id=payment_id, amount_minor=100, currency="INR", case=case).name
+
+
+def test_draws_go_by_the_merchants_name_of_the_case_so_that_runs_can_be_compared() -> None:
+    assert named("pay_1:capture:1", None, OperationKind.CAPTURE) == "pay_1:capture:1"
+    assert named("pay_1:capture:1", "case 7", OperationKind.CAPTURE) == "case 7:capture:1"
+    assert named("rfnd_1", "case 7", OperationKind.REFUND) == named("rfnd_2", "case 7", OperationKind.REFUND)
+    assert named("rfnd_1", None, OperationKind.REFUND) == "rfnd_1"
+
+
+def test_each_fault_of_an_operation_happens_as_often_as_its_plan_says() -> None:
+    faults = FaultPlan(delay=0.25, duplicate_callback=0.5, late_success=0.1)
+    operations = [decide(SimulatorPlan(faults=faults), key=f"pay_{number}:authorize") for number in range(1_000)]
+
+    slow = [each for each in operations if (each.ready_in_seconds or 0) > 10]
+    late = [each for each in operations if each.next_outcome is not None]
+    assert 200 < len(slow) < 300
+    assert all(20 <= (each.ready_in_seconds or 0) <= 40 for each in slow)
+    assert 60 < len(late) < 140
+    assert {each.outcome for each in late} == {SimulatedOutcome.PAYMENT_DECLINED}
+    assert 440 < sum(each.callback_copies == 2 for each in operations) < 560
+
+
+def test_a_late_success_comes_as_long_after_the_decline_as_that_took() -> None:
+    asked = Asked(
+        key="pay_1:authorize", kind=OperationKind.AUTHORIZE, payment_id="pay_1", amount_minor=1, currency="INR"
+    )
+
+    assert decide_delay_seconds(PLAN, asked) == decide_operation(PLAN, asked).ready_in_seconds
+
+
+def test_the_simulator_knows_under_which_key_a_payment_is_authorized() -> None:
+    payment = example_payment()
+
+    assert authorization_key(payment.id) == provider_key(payment, Operation.AUTHORIZE)

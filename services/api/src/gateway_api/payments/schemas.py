@@ -128,6 +128,18 @@ class ShownCard(BaseModel):
     exp_year: int
 
 
+class NextAction(BaseModel):
+    """What the customer is to do while the payment is processing: open the link in a UPI app, or scan the code."""
+
+    type: Literal["upi_intent", "upi_qr"]
+    upi_link: str
+    qr_svg: str
+    """The link as a QR code: an inline SVG, dark on light, without a size of its own."""
+    expires_at: datetime
+    simulator_url: str | None = None
+    """Only of the simulator: the page where a tester plays the customer's bank."""
+
+
 class PaymentBody(BaseModel):
     id: str
     object: Literal["payment"]
@@ -147,7 +159,7 @@ class PaymentBody(BaseModel):
     amount_captured: int
     amount_refunded: int
     error: ErrorDetail | None
-    next_action: dict[str, Any] | None
+    next_action: NextAction | None
     needs_attention: bool
     description: str | None
     metadata: dict[str, str]

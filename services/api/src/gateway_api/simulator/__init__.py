@@ -1,0 +1,1 @@
+"""Playing the customer's bank in test mode: by a call, or on a page."""
