@@ -10,7 +10,6 @@ from gateway_common.ids import WORKER, new_id
 from gateway_common.logs import configure_logs, get_logger
 from gateway_common.payments.queue_store import release_payment_leases
 from gateway_common.providers.book import RouteBook
-from gateway_common.providers.model import SIMULATOR
 from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import PAYMENTS_STREAM, WEBHOOKS_STREAM
 from gateway_common.queue.ringer import TIMEOUT_SECONDS, Ringer
@@ -21,7 +20,7 @@ from gateway_processor.callbacks import CallbackHandler
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.registry import Providers
-from gateway_processor.providers.simulator import Simulator
+from gateway_processor.providers.setup import ConfiguredProviders
 from gateway_processor.providers.simulator_callbacks import SEND_EVERY_SECONDS, SimulatorCallbacks
 from gateway_processor.settings import ProcessorSettings
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
@@ -32,19 +31,17 @@ TIDY_EVERY_SECONDS = 10.0
 MEASURE_EVERY_SECONDS = 5.0
 
 
-def build_providers(database: Database, settings: ProcessorSettings) -> Providers:
-    """The providers that are set up here, and the routes to them."""
-    simulator = Simulator(database, settings.simulator_plan, public_url=settings.api_public_url)
-    return Providers({SIMULATOR: simulator}, RouteBook(database))
-
-
 def build_processor(
-    database: Database, ringer: Ringer, settings: ProcessorSettings, worker_id: str
+    database: Database,
+    ringer: Ringer,
+    settings: ProcessorSettings,
+    providers: ConfiguredProviders,
+    worker_id: str,
 ) -> PaymentProcessor:
     """What works off payments, with the providers that are set up here."""
     return PaymentProcessor(
         database,
-        build_providers(database, settings),
+        Providers(providers.by_name, RouteBook(database)),
         ringer,
         Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
@@ -70,15 +67,12 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
-    processor = build_processor(database, ringer, settings, worker_id)
+    providers = ConfiguredProviders(settings, database, system_clock)
+    processor = build_processor(database, ringer, settings, providers, worker_id)
     register_tasks(broker, processor, concurrency=settings.concurrency)
     callbacks = CallbackHandler(database, ringer, system_clock)
     register_callback_task(broker, callbacks)
-    receiver = Receiver(
-        broker,
-        max_async_tasks=settings.concurrency,
-        wait_tasks_timeout=settings.drain_seconds,
-    )
+    receiver = Receiver(broker, max_async_tasks=settings.concurrency, wait_tasks_timeout=settings.drain_seconds)
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
     simulator_callbacks = SimulatorCallbacks(database, ringer, system_clock)
     auditor = Auditor(
@@ -113,7 +107,7 @@ async def main() -> None:
         beside=[ringer.run],
     )
 
-    for each in (broker, payments_bell, webhooks_bell):
+    for each in (broker, payments_bell, webhooks_bell, providers):
         await each.shutdown()
     await database.close()
     log.info("worker.stopped")
