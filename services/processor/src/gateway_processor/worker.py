@@ -22,6 +22,7 @@ from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.registry import Providers
 from gateway_processor.providers.simulator import Simulator
 from gateway_processor.settings import ProcessorSettings
+from gateway_processor.steps import OnStep, pass_by
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
 from gateway_processor.tasks import register_tasks
 
@@ -31,7 +32,10 @@ MEASURE_EVERY_SECONDS = 5.0
 
 
 async def main() -> None:
-    settings = ProcessorSettings()
+    await run(ProcessorSettings())
+
+
+async def run(settings: ProcessorSettings, on_step: OnStep = pass_by) -> None:
     configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
     log = get_logger()
     worker_id = new_id(WORKER, system_clock())
@@ -55,6 +59,7 @@ async def main() -> None:
         provider_timeout_seconds=settings.provider_timeout_seconds,
         record_for_seconds=settings.lease_limit_seconds,
         clock=system_clock,
+        on_step=on_step,
     )
     register_tasks(broker, processor, concurrency=settings.concurrency)
     receiver = Receiver(
