@@ -68,11 +68,13 @@ async def crash(
         ringing = asyncio.create_task(ringer.run(closed))
         merchant = Merchant(database, Keyring(settings["GATEWAY_MASTER_KEY"]), ringer)
         shop = Shop(database, merchant, random.Random(seed), OPEN_PAYMENTS)  # noqa: S311 -- a repeatable run is the point.
-        async with (
-            slots.running(NEIGHBOURS, folder / "log"),
-            asyncio.timeout(SECONDS_MOST + SECONDS_PER_KILL_MOST * len(plan)),
-        ):
-            await shop.sell_until(slots.done)
+        async with slots.running(NEIGHBOURS, folder / "log"):
+            seconds_most = SECONDS_MOST + SECONDS_PER_KILL_MOST * len(plan)
+            try:
+                await asyncio.wait_for(shop.sell_until(slots.done), seconds_most)
+            except TimeoutError:
+                what = f"{slots.outstanding} kills outstanding, {shop.count_open} payments open"
+                raise TimeoutError(f"after {seconds_most:.0f} s: {what}") from None
         closed.set()
         await ringing
 

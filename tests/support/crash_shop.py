@@ -141,6 +141,10 @@ class Shop:
         for amount in kind.refunds:
             await self.merchant.refund(payment_id, amount)
 
+    @property
+    def count_open(self) -> int:
+        return len(self._open)
+
     async def wrong_ends(self) -> list[str]:
         """The payments that did not end as they must: their state, their events, or what the simulator did for them."""
         payments = {

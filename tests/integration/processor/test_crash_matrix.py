@@ -5,6 +5,7 @@
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,9 @@ async def test_wherever_a_processor_is_killed_no_payment_is_lost_and_none_done_t
 
     measure(f"from seed {SEED}, {report}")
     assert report.unplanned_ends == []
-    assert len(report.deaths) == KILLS
+    assert Counter((kill.row, kill.column) for kill in plan) <= Counter(
+        (death.row, death.column) for death in report.deaths
+    )
     assert report.wrong_ends == []
     assert report.done_twice == []
     assert report.audit == []
