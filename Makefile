@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test soak check fix fuzz docs bench lock clean
+.PHONY: help up demo test soak crash check fix fuzz docs bench lock clean
 MAKEFLAGS += --no-print-directory
 
 ##@ Run it
@@ -28,6 +28,10 @@ test: $(STAMPS)/dev ## Run every test and print the coverage (ARGS="-k name" for
 soak: $(STAMPS)/dev ## Drive the gateway and its model side by side for long (STEPS=20000 SEED=1)
 	@SOAK_STEPS=$(or $(STEPS),20000) SOAK_SEED=$(or $(SEED),1) $(BIN)/pytest --show-capture=no -k agree_after_every_step \
 		tests/integration/api/test_state_machine.py
+
+crash: $(STAMPS)/dev ## Kill processors at every step for long (KILLS=1000 SEED=1, LEASE=15 for the default lease)
+	@CRASH_KILLS=$(or $(KILLS),1000) CRASH_SEED=$(or $(SEED),1) CRASH_LEASE=$(or $(LEASE),0) $(BIN)/pytest --show-capture=no \
+		tests/integration/processor/test_crash_matrix.py
 
 check: $(STAMPS)/dev ## Check format, lint, types, import rules and tidy rules
 	@$(BIN)/ruff format --check

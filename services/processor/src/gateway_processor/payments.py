@@ -103,9 +103,9 @@ class PaymentProcessor:
 
     async def call(self, claimed: Claimed) -> Outcome:
         """Ask the provider, with no transaction open."""
-        self._on_step(claimed.operation, Step.CALLING)
+        self._on_step(claimed.operation, Step.CALLING, claimed.payment)
         outcome = await self._calls.ask(claimed)
-        self._on_step(claimed.operation, Step.ANSWERED)
+        self._on_step(claimed.operation, Step.ANSWERED, claimed.payment)
         return outcome
 
     async def record(self, claimed: Claimed, outcome: Outcome) -> bool:
@@ -120,7 +120,7 @@ class PaymentProcessor:
         while True:
             try:
                 if await self._record(claimed, payment, outcome):
-                    self._on_step(claimed.operation, Step.RECORDED)
+                    self._on_step(claimed.operation, Step.RECORDED, payment)
                     return True
                 found = await self._reads.submit(payment.id)
                 if found is None or not _is_still_at(found, payment):
@@ -142,7 +142,7 @@ class PaymentProcessor:
             late = await self._recorder.find_late_terms(payment)
         now = self._clock()
         conclusion = self._concluder.conclude(payment, claimed, outcome, now, fallback=fallback, late=late)
-        self._on_step(operation, Step.RECORDING)
+        self._on_step(operation, Step.RECORDING, payment)
         return await self._recorder.save(payment, conclusion, answer_of(claimed, payment, outcome, now))
 
     async def _read_batch(self, payment_ids: Sequence[str]) -> list[Payment | None]:

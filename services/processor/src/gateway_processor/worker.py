@@ -23,6 +23,7 @@ from gateway_processor.providers.registry import Providers
 from gateway_processor.providers.setup import ConfiguredProviders
 from gateway_processor.providers.simulator_callbacks import SEND_EVERY_SECONDS, SimulatorCallbacks
 from gateway_processor.settings import ProcessorSettings
+from gateway_processor.steps import OnCallbackStep, OnStep, pass_by, pass_callback_by
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
 from gateway_processor.tasks import register_callback_task, register_tasks
 
@@ -36,7 +37,9 @@ def build_processor(
     ringer: Ringer,
     settings: ProcessorSettings,
     providers: ConfiguredProviders,
+    *,
     worker_id: str,
+    on_step: OnStep,
 ) -> PaymentProcessor:
     """What works off payments, with the providers that are set up here."""
     return PaymentProcessor(
@@ -49,11 +52,17 @@ def build_processor(
         provider_timeout_seconds=settings.provider_timeout_seconds,
         record_for_seconds=settings.lease_limit_seconds,
         clock=system_clock,
+        on_step=on_step,
     )
 
 
 async def main() -> None:
-    settings = ProcessorSettings()
+    await run(ProcessorSettings())
+
+
+async def run(
+    settings: ProcessorSettings, on_step: OnStep = pass_by, on_callback_step: OnCallbackStep = pass_callback_by
+) -> None:
     configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
     log = get_logger()
     worker_id = new_id(WORKER, system_clock())
@@ -68,9 +77,9 @@ async def main() -> None:
     )
     ringer = Ringer(payments_bell, webhooks_bell)
     providers = ConfiguredProviders(settings, database, system_clock)
-    processor = build_processor(database, ringer, settings, providers, worker_id)
+    processor = build_processor(database, ringer, settings, providers, worker_id=worker_id, on_step=on_step)
     register_tasks(broker, processor, concurrency=settings.concurrency)
-    callbacks = CallbackHandler(database, ringer, system_clock)
+    callbacks = CallbackHandler(database, ringer, system_clock, on_callback_step)
     register_callback_task(broker, callbacks)
     receiver = Receiver(broker, max_async_tasks=settings.concurrency, wait_tasks_timeout=settings.drain_seconds)
     sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
