@@ -19,7 +19,7 @@ RUNG_BEFORE = "UPDATE payments SET rung_at = now() - make_interval(secs => :seco
 
 def new_sweeper(database: Database, broker: DoorbellBroker) -> tuple[Sweeper, Ringer]:
     ringer = Ringer(broker, broker)
-    return Sweeper(database, broker, ringer, lease_limit_seconds=LEASE_LIMIT_SECONDS), ringer
+    return Sweeper(database, broker, ringer, listener=broker, lease_limit_seconds=LEASE_LIMIT_SECONDS), ringer
 
 
 async def count_marked(database: Database) -> int:
@@ -74,19 +74,57 @@ async def test_a_long_stream_is_not_made_longer(database: Database, redis_url: s
         assert await count_marked(database) == 0
 
 
-async def test_while_redis_is_away_no_row_is_marked_as_rung_for_but_leases_are_freed(database: Database) -> None:
-    await store_payments(database, 2)
+async def test_while_redis_is_away_leases_are_freed_and_rows_are_handed_to_the_free_slots_alone(
+    database: Database,
+) -> None:
+    await store_payments(database, 5)
     await write_rows(database, RUNG_BEFORE, seconds=3600)
     await write_rows(database, "UPDATE payments SET worker_id = 'wrk_dead', leased_at = now()")
     async with redis_server() as server, bell(server.url) as broker:
+        broker.read_at_most(lambda: 3)
         sweeper, ringer = new_sweeper(database, broker)
         await server.stop()
 
         await sweeper.sweep()
+        await sweeper.sweep()
 
     assert not ringer._waiting
-    assert await count_marked(database) == 0
+    assert len(broker._handed_over) == await count_marked(database) == 3
+    assert broker.free_slots == 0
     assert await read_rows(database, "SELECT FROM payments WHERE worker_id IS NOT NULL") == []
+
+
+async def test_rows_are_handed_over_too_when_redis_answers_but_takes_no_rings(database: Database) -> None:
+    await store_payments(database, 2)
+    await write_rows(database, RUNG_BEFORE, seconds=3600)
+    async with redis_server() as server, bell(server.url) as broker, Redis.from_url(server.url) as client:
+        broker.read_at_most(lambda: 10)
+        sweeper, ringer = new_sweeper(database, broker)
+        await broker.startup()
+        await client.config_set("maxmemory", 1)
+
+        await sweeper.sweep()
+        await ringer._flush()
+        assert not broker._handed_over, "it looked well"
+        await write_rows(database, RUNG_BEFORE, seconds=2)
+        await sweeper.sweep()
+
+        assert await broker.find_lag() == 0
+    assert len(broker._handed_over) == 2
+
+
+async def test_a_sweep_fills_a_short_stream_at_once_and_no_further(database: Database, redis_url: str) -> None:
+    for _ in range(3):
+        await store_payments(database, 500)
+    await write_rows(database, "UPDATE payments SET rung_at = NULL")
+    async with bell(redis_url) as broker:
+        await broker.startup()
+        await ring(broker, *(f"pay_{number}" for number in range(300)))
+        sweeper, ringer = new_sweeper(database, broker)
+
+        await sweeper.sweep()
+
+    assert len(ringer._waiting) == await count_marked(database) == SHORT_STREAM - 300
 
 
 async def test_a_dead_workers_payments_are_freed_and_rung_for_in_one_sweep(database: Database, redis_url: str) -> None:

@@ -54,12 +54,10 @@ async def main() -> None:
         clock=system_clock,
     )
     register_tasks(broker, processor, concurrency=settings.concurrency)
-    receiver = Receiver(
-        broker,
-        max_async_tasks=settings.concurrency,
-        wait_tasks_timeout=settings.drain_seconds,
+    receiver = Receiver(broker, max_async_tasks=settings.concurrency, wait_tasks_timeout=settings.drain_seconds)
+    sweeper = Sweeper(
+        database, payments_bell, ringer, listener=broker, lease_limit_seconds=settings.lease_limit_seconds
     )
-    sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
     auditor = Auditor(
         database,
         worker_id=worker_id,
