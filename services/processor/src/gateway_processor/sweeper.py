@@ -23,10 +23,10 @@ from gateway_common.telemetry import DUE, LEASES_FREED, OLDEST_DUE_SECONDS, QUEU
 SWEEP_EVERY_SECONDS: Final = 0.5
 BATCH_MOST: Final = 500
 SHORT_STREAM: Final = 1_000
-"""A sweep rings until so many rings wait unread; more of them would help nobody."""
+"""A sweep rings until so many rings stand unread; more of them would help nobody."""
 RING_AGAIN_SECONDS: Final = 1.0
-RING_AGAIN_BEHIND_OTHERS_SECONDS: Final = 15.0
-"""A row whose ring may still stand in the stream is not rung for again so soon."""
+RING_AGAIN_BUSY_SECONDS: Final = 5.0
+"""So long after its ring was read a row is rung for again; a busy worker may take some seconds to claim it."""
 
 
 class Sweeper:
@@ -46,10 +46,11 @@ class Sweeper:
         self._ringer = ringer
         self._listener = listener
         self._lease_limit_seconds = lease_limit_seconds
+        self._is_busy = False
         self._log = get_logger()
 
-    async def sweep(self) -> None:
-        """Free the leases of the dead, then have done what is due."""
+    async def sweep(self) -> bool:
+        """Free the leases of the dead, then have done what is due; whether the stream will soon want more."""
         async with self._database.statement() as connection:
             freed = await free_payment_leases(connection, lease_limit_seconds=self._lease_limit_seconds)
         if freed:
@@ -58,21 +59,31 @@ class Sweeper:
         lag = None if self._ringer.is_failing else await self._bell.find_lag()
         if lag is None:
             await self._give(self._hand_over, most=self._listener.free_slots, again_after_seconds=RING_AGAIN_SECONDS)
-            return
+            return False
         QUEUE_LAG.labels("payments").set(lag)
-        again = RING_AGAIN_BEHIND_OTHERS_SECONDS if lag else RING_AGAIN_SECONDS
-        await self._give(self._ring, most=SHORT_STREAM - lag, again_after_seconds=again)
+        if lag >= SHORT_STREAM:
+            return False
+        again = RING_AGAIN_BUSY_SECONDS if lag or self._is_busy else RING_AGAIN_SECONDS
+        if lag:
+            # A ring that was sent since the oldest unread one may itself be unread; an older one was read, or is lost.
+            again += await self._bell.oldest_unread_seconds()
+        self._is_busy = await self._give(self._ring, most=SHORT_STREAM - lag, again_after_seconds=again)
+        # More than half was read since the last look: the next would find the stream empty and the workers idle.
+        return self._is_busy and lag < SHORT_STREAM / 2
 
     async def _give(
         self, give: Callable[[Sequence[DuePayment]], None], *, most: int, again_after_seconds: float
-    ) -> None:
-        """Mark due payments as rung for and pass them on, batch by batch, while there are as many as are asked for."""
+    ) -> bool:
+        """Mark due payments as rung for and pass them on in batches; whether there were as many as asked for."""
         while most > 0:
             batch = min(most, BATCH_MOST)
             async with self._database.statement() as connection:
                 due = await ring_due_payments(connection, most=batch, again_after_seconds=again_after_seconds)
             give(due)
-            most = most - batch if len(due) == batch else 0
+            if len(due) < batch:
+                return False
+            most -= batch
+        return True
 
     def _ring(self, due: Sequence[DuePayment]) -> None:
         for payment in due:

@@ -95,6 +95,23 @@ async def test_rings_after_a_flush_count_as_backlog_though_no_group_is_there_to_
         assert await ringing.lag() == 3
 
 
+async def test_the_oldest_unread_ring_has_an_age_and_none_when_all_are_read(redis_url: str) -> None:
+    gate = Gate()
+    async with bell(redis_url) as ringing:
+        assert await ringing.oldest_unread_seconds() == 0
+        await ring(ringing, "pay_read")
+        async with listening(redis_url, gate, slots=1) as worker:
+            await wait_until(lambda: "pay_read" in worker.running)
+            assert await ringing.oldest_unread_seconds() == 0
+
+            await ring(ringing, "pay_unread")
+            await asyncio.sleep(0.5)
+            await ring(ringing, "pay_later")
+
+            assert 0.4 < await ringing.oldest_unread_seconds() < 3
+            gate.opened.set()
+
+
 async def test_a_job_that_raises_neither_stops_the_listener_nor_comes_back(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

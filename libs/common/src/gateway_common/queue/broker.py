@@ -28,6 +28,8 @@ READ_MOST: Final = 64
 STREAM_MOST: Final = 100_000
 """Only workers trim; without one the stream would fill Redis. A ring that is cut off costs nothing, see the sweeper."""
 _CONNECT_TIMEOUT_SECONDS: Final = 2.0
+_STARTUP_TIMEOUT_SECONDS: Final = 2.0
+"""A Redis that hangs would take twenty, in which neither work is taken nor a signal heard."""
 _LEAVE_TIMEOUT_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -84,8 +86,9 @@ class DoorbellBroker(RedisStreamBroker):
 
     async def startup(self) -> None:
         """Make stream and group if Redis is there; `listen` makes them otherwise, when it is."""
-        with contextlib.suppress(RedisError):
-            await super().startup()
+        with contextlib.suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(_STARTUP_TIMEOUT_SECONDS):
+                await super().startup()
 
     async def kick(self, message: BrokerMessage) -> None:
         await self._redis.xadd(self.queue_name, {b"data": message.message}, maxlen=STREAM_MOST)
@@ -167,6 +170,24 @@ class DoorbellBroker(RedisStreamBroker):
                 # before 7.4 also loses count after some deletions; the length is then the upper bound.
                 return int(await self._redis.xlen(self.queue_name))
             return int(group["lag"])
+
+    async def oldest_unread_seconds(self) -> float:
+        """How long ago the oldest message was sent that nobody has read yet, 0 if there is none; QueueUnavailableError.
+
+        What was sent before that is not in the stream any more.
+        """
+        with _translated_errors():
+            group = await self._find_group()
+            after = group["last-delivered-id"].decode() if group else "0-0"
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.xrange(self.queue_name, min=f"({after}", count=1)
+            pipeline.time()
+            unread, (seconds, microseconds) = await pipeline.execute()
+        if not unread:
+            return 0.0
+        # An id begins with the milliseconds of the server that gave it, by the clock that is asked here.
+        sent_ms = int(unread[0][0].partition(b"-")[0])
+        return max(0.0, float(seconds + microseconds / 1e6 - sent_ms / 1000))
 
     async def find_lag(self) -> int | None:
         """The lag, or None when Redis does not say."""
