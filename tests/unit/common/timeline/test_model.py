@@ -38,6 +38,7 @@ def captured(capture_status: CaptureStatus, **changes: object) -> Payment:
 PENDING = payment(PaymentStatus.PENDING)
 PROCESSING = payment(PaymentStatus.PROCESSING, operation_attempt=1)
 UNANSWERED = payment(PaymentStatus.PROCESSING, operation_attempt=1, request_expires_at=EXPIRES)
+UNREACHED = payment(PaymentStatus.PROCESSING)
 UNKNOWN = payment(PaymentStatus.PROCESSING, operation_attempt=12, needs_attention=True)
 LATE = payment(PaymentStatus.FAILED, provider="simulator", has_news=True)
 AUTHORIZED = payment(PaymentStatus.SUCCESS)
@@ -49,11 +50,15 @@ PARTLY_REFUNDED = captured(CaptureStatus.COMPLETED, amount_refund_reserved_minor
 REFUNDED = captured(CaptureStatus.COMPLETED, amount_refund_reserved_minor=50_000, amount_refunded_minor=50_000)
 FAILED = payment(PaymentStatus.FAILED)
 CANCELLED = payment(PaymentStatus.CANCELLED)
-VOIDING = payment(PaymentStatus.CANCELLED, void_status=VoidStatus.PENDING)
+VOIDING = payment(PaymentStatus.CANCELLED, void_status=VoidStatus.PENDING, authorization_expires_at=EXPIRES)
 VOIDED = payment(PaymentStatus.CANCELLED, void_status=VoidStatus.COMPLETED)
-VOID_REFUSED = payment(PaymentStatus.CANCELLED, void_status=VoidStatus.FAILED, needs_attention=True)
+VOID_REFUSED = payment(
+    PaymentStatus.CANCELLED, void_status=VoidStatus.FAILED, needs_attention=True, authorization_expires_at=EXPIRES
+)
+WITHDRAWING = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.PENDING)
+NOT_WITHDRAWN = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.FAILED, needs_attention=True)
 EXPIRED_UNANSWERED = payment(PaymentStatus.EXPIRED)
-EXPIRING = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.PENDING)
+EXPIRING = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.PENDING, authorization_expires_at=EXPIRES)
 EXPIRED = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.COMPLETED)
 YOU_DECIDE = "You capture the payment, in full or in part, or cancel it. After this time it expires uncaptured."
 EVERY_STATE: list[tuple[Payment, Work, str, WaitingFor, datetime | None]] = [
@@ -69,6 +74,10 @@ EVERY_STATE: list[tuple[Payment, Work, str, WaitingFor, datetime | None]] = [
     (
         UNANSWERED, IS_DUE, "The customer approves the payment. After this time it expires.",
         WaitingFor.CUSTOMER, EXPIRES,
+    ),
+    (
+        UNREACHED, IS_DUE, "No provider could be reached, so nothing was charged. It is tried again.",
+        WaitingFor.PROVIDER, DUE,
     ),
     (
         UNKNOWN, IS_DUE,
@@ -104,6 +113,11 @@ EVERY_STATE: list[tuple[Payment, Work, str, WaitingFor, datetime | None]] = [
     ),
     (EXPIRED_UNANSWERED, RESTS, "Nothing: the payment expired.", WaitingFor.NOBODY, None),
     (EXPIRING, IS_DUE, "A processor asks the provider to give the authorization back.", WaitingFor.PROCESSOR, DUE),
+    (WITHDRAWING, IS_DUE, "A processor asks the provider to take the request back.", WaitingFor.PROCESSOR, DUE),
+    (
+        NOT_WITHDRAWN, RESTS, "The provider did not take the request back. Ask there what became of it.",
+        WaitingFor.SUPPORT, None,
+    ),
     (EXPIRED, RESTS, "Nothing: the payment expired.", WaitingFor.NOBODY, None),
 ]  # fmt: skip
 

@@ -72,6 +72,11 @@ _ASKING: Final = {
     Operation.REFUND: "refund the customer",
     Operation.INQUIRE: "say what became of the payment",
 }
+_NOT_VOIDED: Final = {
+    True: "The provider did not void the authorization. It lapses by itself; ask the provider to hurry.",
+    False: "The provider did not take the request back. Ask there what became of it.",
+}
+"""By whether there was an authorization."""
 _ENDED: Final = {
     PaymentStatus.FAILED: "Nothing: the payment failed. A new payment may be made.",
     PaymentStatus.CANCELLED: "Nothing: the payment was cancelled.",
@@ -111,10 +116,7 @@ def next_step(payment: Payment, work: Work) -> NextStep:
     if operation is not None:
         return _work_step(payment, operation, work)
     if payment.void_status is VoidStatus.FAILED:
-        return NextStep(
-            what="The provider did not void the authorization. It lapses by itself; ask the provider to hurry.",
-            waiting_for=WaitingFor.SUPPORT,
-        )
+        return NextStep(what=_NOT_VOIDED[_was_authorized(payment)], waiting_for=WaitingFor.SUPPORT)
     if payment.status is not PaymentStatus.SUCCESS:
         return NextStep(what=_ENDED[payment.status], waiting_for=WaitingFor.NOBODY)
     return _resting_step(payment)
@@ -122,6 +124,8 @@ def next_step(payment: Payment, work: Work) -> NextStep:
 
 def _work_step(payment: Payment, operation: Operation, work: Work) -> NextStep:
     doing = _ASKING[operation]
+    if operation is Operation.VOID and not _was_authorized(payment):
+        doing = "take the request back"
     if work.leased_at is not None:
         return NextStep(
             what=f"The provider was asked to {doing}: its answer is awaited.", waiting_for=WaitingFor.PROVIDER
@@ -131,6 +135,12 @@ def _work_step(payment: Payment, operation: Operation, work: Work) -> NextStep:
             what="The customer approves the payment. After this time it expires.",
             waiting_for=WaitingFor.CUSTOMER,
             at=payment.request_expires_at,
+        )
+    if payment.status is PaymentStatus.PROCESSING and payment.provider is None and payment.operation_attempt == 0:
+        return NextStep(
+            what="No provider could be reached, so nothing was charged. It is tried again.",
+            waiting_for=WaitingFor.PROVIDER,
+            at=work.due_at,
         )
     if payment.needs_attention:
         return NextStep(
@@ -145,6 +155,11 @@ def _work_step(payment: Payment, operation: Operation, work: Work) -> NextStep:
             at=work.due_at,
         )
     return NextStep(what=f"A processor asks the provider to {doing}.", waiting_for=WaitingFor.PROCESSOR, at=work.due_at)
+
+
+def _was_authorized(payment: Payment) -> bool:
+    """Whether the provider had said yes: if not, there is no authorization to give back, only an open request."""
+    return payment.authorization_expires_at is not None
 
 
 def _resting_step(payment: Payment) -> NextStep:
