@@ -66,6 +66,14 @@ def test_a_qr_code_is_dark_on_light_on_any_page_and_brings_its_quiet_zone_and_no
     assert len(svg) < 8_000
 
 
+def test_a_qr_code_is_an_image_by_itself_too() -> None:
+    svg = render_qr_svg(link())
+
+    # Within a page the namespace is known; an `<img>` or a file without it shows nothing.
+    assert svg.startswith('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ')
+    assert svg.endswith("</svg>")
+
+
 def dark_modules(svg: str) -> Iterator[tuple[int, int]]:
     """The dark modules of a code that is drawn by one path of horizontal strokes."""
     path = re.search(r'stroke="#000" d="([^"]*)"', svg)

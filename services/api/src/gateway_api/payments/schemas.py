@@ -134,7 +134,7 @@ class NextAction(BaseModel):
     type: Literal["upi_intent", "upi_qr"]
     upi_link: str
     qr_svg: str
-    """The link as a QR code: an inline SVG, dark on light, without a size of its own."""
+    """The link as a QR code: an SVG, dark on light, without a size of its own; for a page or an `<img>`."""
     expires_at: datetime
     simulator_url: str | None = None
     """Only of the simulator: the page where a tester plays the customer's bank."""
