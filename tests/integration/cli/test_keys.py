@@ -68,7 +68,7 @@ def test_merchants_are_listed_all_of_them(run: Run) -> None:
 
     assert {row["id"] for row in read(run("merchants", "list", "--json"))} == {"mer_test", merchant["id"]}
     table = succeed(run("merchants", "list"))
-    assert re.search(rf"^{merchant['id']} +Second +0 bp +\S+Z$", table, re.MULTILINE)
+    assert re.search(rf"^{merchant['id']} +Second +0 bp +keep +\S+Z$", table, re.MULTILINE)
 
 
 async def test_a_merchant_says_what_it_wants_of_late_successes(run: Run, database: Database) -> None:

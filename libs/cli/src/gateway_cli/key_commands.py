@@ -61,8 +61,11 @@ def list_merchants(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [(row["id"], row["name"], f"{row['fee_basis_points']} bp", row["created_at"]) for row in found]
-    print_table(("merchant", "name", "fee", "made"), rows)
+    rows = [
+        (row["id"], row["name"], f"{row['fee_basis_points']} bp", row["late_success"], row["created_at"])
+        for row in found
+    ]
+    print_table(("merchant", "name", "fee", "late success", "made"), rows)
 
 
 @merchant_commands.command("update")
