@@ -37,9 +37,10 @@ class CallbackService:
         now = self._clock()
         try:
             received = self.get_reader(provider).read(headers, body, now)
-        except CallbackRefusedError:
+        except CallbackRefusedError as error:
             CALLBACKS.labels(provider, "refused").inc()
-            self._log.warning("callback.refused", provider=provider)
+            # A wrong secret, a wrong clock and a stranger look alike otherwise. The sentence is ours, not the caller's.
+            self._log.warning("callback.refused", provider=provider, error=error.message)
             raise
         callback = Callback(
             id=new_id(CALLBACK, now),
