@@ -31,7 +31,8 @@ def outcome_routes(service: BankService, authenticator: Authenticator) -> Strict
         request: Request, payment_id: PathId, body: SetOutcome, caller: Annotated[Caller, writer]
     ) -> Response:
         """Say what the simulated bank says of a payment that waits, or of one that failed or expired: `success` is a
-        late success then. The answer is the payment as it is now; it moves when a processor has asked the bank.
+        late success then, unless the request was taken back. The answer is the payment as it is now; it moves when a
+        processor has asked the bank.
         """
         attempt = attempt_of(request, caller, body)
         return respond(await service.set_outcome(caller, payment_id, body.simulated, attempt))
