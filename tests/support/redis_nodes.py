@@ -26,7 +26,7 @@ PASSWORD = "p@ss:/word"
 LOGIN = "default:p%40ss%3A%2Fword"
 SLOTS = 16_384
 DOWN_AFTER_MS = 500
-NODE_TIMEOUT_MS = 500
+NODE_TIMEOUT_MS = 1_000
 
 
 class RedisNode:
@@ -189,6 +189,7 @@ class Cluster:
 
     def owner_of(self, stream: str) -> RedisNode:
         """The node that answers for a stream; the others say that it moved."""
+        self.wait_until_ok()
         for node in self.nodes:
             with suppress(redis.exceptions.MovedError):
                 node.ask("XLEN", stream)
