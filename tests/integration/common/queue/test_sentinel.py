@@ -116,6 +116,14 @@ async def test_a_sentinel_with_a_password_is_given_that_of_redis(sentinels: Sent
         locked.stop()
 
 
+async def test_a_login_that_only_redis_knows_opens_the_way_through_the_sentinels(sentinels: Sentinels) -> None:
+    sentinels.master.ask("ACL", "SETUSER", "gateway", "on", ">secret", "~*", "+@all")
+    ports = [sentinel.port for sentinel in sentinels.sentinels]
+
+    async with bell(sentinel_url(*ports, login="gateway:secret")) as ringing:
+        await ring(ringing, "pay_1")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
