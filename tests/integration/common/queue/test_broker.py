@@ -14,7 +14,7 @@ from tests.support.doorbell import Listener, bell, hand_over, listening, new_bro
 from tests.support.redis_server import redis_server, silent_server
 from tests.support.waiting import wait_until
 
-from gateway_common.queue.broker import BLOCK_MS
+from gateway_common.queue.broker import BLOCK_MS, DoorbellBroker, QueueUnavailableError
 from gateway_common.queue.messages import GROUP, PAYMENTS_STREAM
 
 OUTAGE_SECONDS = 3.0
@@ -377,3 +377,43 @@ async def test_stopping_does_not_wait_for_a_redis_that_does_not_answer() -> None
         await broker.shutdown()
 
         assert time.monotonic() - started < 3
+
+
+async def test_a_server_that_becomes_a_replica_is_left_for_whatever_its_address_means_next() -> None:
+    async with (
+        redis_server() as server,
+        Redis.from_url(server.url) as client,
+        bell(server.url) as ringing,
+        listening(server.url) as worker,
+    ):
+        await ring(ringing, "pay_1")
+        await wait_until(lambda: worker.ended["pay_1"] == 1)
+        before = (await client.info("stats"))["total_connections_received"]
+
+        await client.replicaof("127.0.0.1", "1")
+        with pytest.raises(QueueUnavailableError):
+            await ring(ringing, "pay_lost")
+        await asyncio.sleep(1)
+        assert (await client.info("stats"))["total_connections_received"] >= before + 2
+        await client.replicaof("NO", "ONE")
+        await ring(ringing, "pay_2")
+        await wait_until(lambda: worker.ended["pay_2"] == 1)
+
+
+async def test_a_reader_stops_when_it_is_told_to_whatever_step_it_is_at(redis_url: str) -> None:
+    async with bell(redis_url) as broker:
+        await broker.startup()
+        readers = [await _start_and_cancel(broker, after_steps=steps) for steps in range(40)]
+
+        done, _ = await asyncio.wait(readers, timeout=2 * BLOCK_MS / 1000)
+
+        assert [steps for steps, reader in enumerate(readers) if reader not in done] == []
+
+
+async def _start_and_cancel(broker: DoorbellBroker, *, after_steps: int) -> asyncio.Task[object]:
+    """Read as Taskiq's receiver does, and cancel at one of the steps of sending the request."""
+    reader = asyncio.ensure_future(anext(broker.listen()))
+    for _ in range(after_steps):
+        await asyncio.sleep(0)
+    reader.cancel()
+    return reader
