@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 from tests.support.api import Api, running_api
+from tests.support.callbacks import call_back
 from tests.support.doorbell import bell
 from tests.support.gateway_words import DECLINED, REQUEST_LASTS, TO_DO, Request
 from tests.support.processing import new_processor
@@ -18,6 +19,7 @@ from tests.support.records import free_leases, make_due, number_all_events, read
 from gateway_common.clock import system_clock
 from gateway_common.queue.messages import WEBHOOKS_STREAM
 from gateway_common.queue.ringer import Ringer
+from gateway_processor.callbacks import CallbackHandler
 from gateway_processor.claims import Claimed
 from gateway_processor.providers.base import (
     Approved,
@@ -59,6 +61,7 @@ class DrivenGateway:
         self._runner = runner
         self._api = api
         self._processor = new_processor(api.database, ringer, self.provider, clock=clock)
+        self._callbacks = CallbackHandler(api.database, ringer, clock)
         self._numbers = count(1)
         self._keys: dict[str, str] = {}
         self._merchant_id = ""
@@ -127,6 +130,15 @@ class DrivenGateway:
 
     async def _conclude(self, claimed: Claimed) -> bool:
         return await self._processor.record(claimed, await self._processor.call(claimed))
+
+    def call_back(self, payment_id: str) -> None:
+        """The provider calls about the payment, twice, and a worker looks at what it called about."""
+        self._runner.run(self._call_back(payment_id))
+
+    async def _call_back(self, payment_id: str) -> None:
+        for _ in range(2):
+            await call_back(self._api.database, payment_id)
+        await self._callbacks.handle()
 
     def drop_leases(self) -> None:
         """Every worker died, and the sweeper noticed."""

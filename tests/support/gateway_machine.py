@@ -154,11 +154,15 @@ class GatewayMachine(RuleBasedStateMachine):
         self.end_step("conclude" if recorded else "conclude, too late")
 
     @precondition(lambda self: self.any_is(self.is_askable))
+    @rule(pick=PICKS, answer=st.sampled_from(["expired", "unreachable", "unknown", "declined"]))
+    def authorize_badly(self, *, pick: int, answer: str) -> None:
+        self.work_at(self.next_askable(pick), answer, is_known=False)
+
+    @precondition(lambda self: self.any_is(self.is_askable))
     @rule(pick=PICKS, taken_back=st.booleans(), answer=ANSWERS)
     def go_unanswered(self, *, pick: int, taken_back: bool, answer: str) -> None:
         """The customer lets a request run out; if its provider does not take it back, it is asked why."""
-        askable = [name for name, payment in self.model.payments.items() if self.is_askable(payment)]
-        payment_id = askable[pick % len(askable)]
+        payment_id = self.next_askable(pick)
         payment = self.model.payments[payment_id]
         self.work_at(payment_id, "waiting", is_known=True)
         if payment.request_ends is not None:
@@ -167,6 +171,20 @@ class GatewayMachine(RuleBasedStateMachine):
             self.work_at(payment_id, "pending", is_known=True)
             self.work_at(payment_id, "approved" if taken_back else "declined", is_known=False)
             self.work_at(payment_id, answer, is_known=True)
+
+    @precondition(lambda self: self.any_is(lambda payment: not payment.is_held))
+    @rule(pick=PICKS, answer=ANSWERS)
+    def be_called(self, *, pick: int, answer: str) -> None:
+        """The provider calls about a payment that no worker holds, most likely one that failed, and may be asked."""
+        free = {name: payment for name, payment in self.model.payments.items() if not payment.is_held}
+        ended = {name: payment for name, payment in free.items() if payment.shown["status"] in {"failed", "expired"}}
+        payment = chosen(ended if ended and pick % 3 else free, pick)
+        self.agrees = False
+        self.gateway.call_back(payment.shown["id"])
+        self.model.hear(payment)
+        self.end_step("call back")
+        if self.model.next_step(payment) == "inquire":
+            self.work_at(payment.shown["id"], answer, is_known=True)
 
     @precondition(lambda self: self.any_is(lambda payment: payment.is_held))
     @rule()
@@ -222,6 +240,10 @@ class GatewayMachine(RuleBasedStateMachine):
 
     def is_refusable(self, payment: Record) -> bool:
         return self.model.is_ready(payment) and payment.shown["status"] not in {"pending", "processing"}
+
+    def next_askable(self, pick: int) -> str:
+        askable = [name for name, payment in self.model.payments.items() if self.is_askable(payment)]
+        return askable[pick % len(askable)]
 
     def is_askable(self, payment: Record) -> bool:
         return payment.shown["status"] in {"pending", "processing"} and not payment.is_held

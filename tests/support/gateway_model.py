@@ -202,7 +202,7 @@ class GatewayModel:
             if self._is_over(payment):
                 self._give_back(payment, "expired")
             return None
-        payment.is_held = True
+        payment.is_held = payment.is_with_provider = True
         payment.lease += 1
         payment.tries += 1
         if payment.shown["status"] == "pending":
@@ -240,7 +240,7 @@ class GatewayModel:
     def _authorize_otherwise(self, payment: Record, claim: Claim, answer: str) -> None:
         """The customer is waited for, or was for too long; or nobody was reached, so nobody was asked."""
         if answer == "unreachable" and len(claim.asked) == 1:
-            payment.tries = 0
+            payment.tries, payment.is_with_provider = 0, False
             self._change(payment)
         elif answer == "expired":
             self._end_unanswered(payment, void=None)
@@ -256,6 +256,15 @@ class GatewayModel:
         self._change(payment, status="expired", error=UNANSWERED, next_action=None)
         self._tell(payment, "payment.expired")
         self.free_order(payment)
+
+    def hear(self, payment: Record) -> None:
+        """Its provider called: one that ended without an authorization is asked about."""
+        has_ended = payment.shown["status"] in {"failed", "cancelled", "expired"}
+        may_be_late = has_ended and payment.is_with_provider and payment.expires_at is None
+        if may_be_late and payment.void in {None, "failed"} and not payment.has_news:
+            payment.has_news = True
+            payment.tries = 0
+            self._change(payment)
 
     def drop_leases(self) -> None:
         """Every worker died."""

@@ -62,6 +62,7 @@ class Record:
     captures: int = 0
     void: str | None = None
     has_news: bool = False
+    is_with_provider: bool = False
     expires_at: datetime | None = None
     made_at: datetime | None = None
     request_ends: datetime | None = None

@@ -1,5 +1,6 @@
 """What the tests of the `gateway` command share: a folder for its data, and the command itself as a process."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.servers import temporary_folder
@@ -17,6 +19,8 @@ from gateway_cli.local.settings import PORTS
 GATEWAY = (sys.executable, "-m", "gateway_cli")
 START_SECONDS = 90.0
 OTHERS_SERVERS = {"DATABASE_URL", "MIGRATIONS_DATABASE_URL", "REDIS_URL"}
+Run = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs a command to its end: takes its arguments, and settings by name."""
 
 
 class Command:
@@ -82,3 +86,33 @@ def gateway(folder: Path, free_ports: dict[str, str]) -> Iterator[Callable[..., 
     for command in started:
         if command.process.poll() is None:
             command.stop(signal.SIGTERM)
+
+
+@pytest.fixture
+def run(database_url: str, master_key: str) -> Run:
+    """Run the command to its end on this test's database."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {"DATABASE_URL": database_url, "GATEWAY_MASTER_KEY": master_key, "COLUMNS": "200"} | settings
+        return subprocess.run(
+            [*GATEWAY, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def succeed(done: subprocess.CompletedProcess[str]) -> str:
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout
+
+
+def read(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(succeed(done))
+
+
+def fail(exit_status: int, done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a command that failed."""
+    assert (done.returncode, done.stdout) == (exit_status, ""), done.stderr
+    assert done.stderr.startswith("gateway: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr.removeprefix("gateway: ").rstrip()

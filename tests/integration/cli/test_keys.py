@@ -3,14 +3,12 @@
 import base64
 import json
 import re
-import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 from sqlalchemy import text
-from tests.integration.cli.conftest import GATEWAY
+from tests.integration.cli.conftest import Run, fail, read, succeed
 from tests.support.api import Api, expect, running_api
 from tests.support.records import read_rows, store_payments, write_rows
 
@@ -23,37 +21,6 @@ API_KEYS: Final = "/api/v1/api-keys"
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 IDEMPOTENT: Final = {"Idempotency-Key": "0b7f6a53-2b6e-4f4c-9d6f"}
 NOBODY: Final = "postgresql://nobody@127.0.0.1:1/nothing"
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(database_url: str, master_key: str) -> Run:
-    """Run the command to its end on this test's database."""
-
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        environment = {"DATABASE_URL": database_url, "GATEWAY_MASTER_KEY": master_key, "COLUMNS": "200"} | settings
-        return subprocess.run(
-            [*GATEWAY, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return run
-
-
-def succeed(done: subprocess.CompletedProcess[str]) -> str:
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    return done.stdout
-
-
-def read(done: subprocess.CompletedProcess[str]) -> Any:
-    return json.loads(succeed(done))
-
-
-def fail(exit_status: int, done: subprocess.CompletedProcess[str]) -> str:
-    """The one sentence of a command that failed."""
-    assert (done.returncode, done.stdout) == (exit_status, ""), done.stderr
-    assert done.stderr.startswith("gateway: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr.removeprefix("gateway: ").rstrip()
 
 
 def headers_of(key: dict[str, Any]) -> dict[str, str]:
@@ -102,6 +69,21 @@ def test_merchants_are_listed_all_of_them(run: Run) -> None:
     assert {row["id"] for row in read(run("merchants", "list", "--json"))} == {"mer_test", merchant["id"]}
     table = succeed(run("merchants", "list"))
     assert re.search(rf"^{merchant['id']} +Second +0 bp +\S+Z$", table, re.MULTILINE)
+
+
+async def test_a_merchant_says_what_it_wants_of_late_successes(run: Run, database: Database) -> None:
+    assert read(run("merchants", "list", "--json"))[0]["late_success"] == "keep"
+
+    changed = read(run("merchants", "update", "mer_test", "--late-success", "refund", "--json"))
+
+    assert (changed["id"], changed["late_success"]) == ("mer_test", "refund")
+    assert await read_rows(database, "SELECT late_success FROM merchants") == [{"late_success": "refund"}]
+    told = succeed(run("merchants", "update", "mer_test", "--late-success", "keep"))
+    assert told == "Payments of mer_test (Test Merchant) that succeed late: it keeps them.\n"
+    unknown = run("merchants", "update", "mer_x", "--late-success", "keep")
+    assert fail(1, unknown) == "There is no such merchant."
+    wrong = run("merchants", "update", "mer_test", "--late-success", "burn")
+    assert fail(2, wrong) == "--late-success must be keep or refund, not 'burn'."
 
 
 def test_a_rotated_key_is_replaced_and_ends_after_the_overlap(run: Run) -> None:

@@ -4,12 +4,13 @@ The rules for all of it are in common. What goes wrong is told in one sentence.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import psycopg
 
-from gateway_cli.environment import parse_keyring
+from gateway_cli.environment import parse_keyring, required
 from gateway_cli.failure import Failure, UsageFailure
 from gateway_common.db.database import Database
 from gateway_common.db.migrations import upgrade
@@ -20,6 +21,7 @@ from gateway_common.settings import normalize_database_url
 
 CONNECT_TIMEOUT_SECONDS = 5
 DATABASE_URL = "DATABASE_URL"
+Result = TypeVar("Result")
 
 
 async def migrate(database_url: str, *, setting: str = DATABASE_URL) -> None:
@@ -49,6 +51,17 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
         raise Failure(error.message) from error
     finally:
         await database.close()
+
+
+def with_database(act: Callable[[Database], Awaitable[Result]]) -> Result:
+    """What `act` returns, done on the database of DATABASE_URL; Failure."""
+    address = required(DATABASE_URL)
+
+    async def run() -> Result:
+        async with opened(address) as database:
+            return await act(database)
+
+    return asyncio.run(run())
 
 
 async def check_database(database_url: str, *, setting: str = DATABASE_URL) -> None:

@@ -1,24 +1,22 @@
 """The commands of merchants and API keys: what they are called with and what they print."""
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
 
 from gateway_cli import keys
-from gateway_cli.database import opened
-from gateway_cli.environment import keyring, required
+from gateway_cli.database import with_database
+from gateway_cli.environment import keyring
 from gateway_cli.failure import UsageFailure
 from gateway_cli.options import AsJson, whole_number
+from gateway_cli.output import print_json, print_table
 from gateway_common.clock import format_time, system_clock
-from gateway_common.db.database import Database
 from gateway_common.merchants.model import (
     LIFETIME_MOST,
     OVERLAP_MOST,
     ApiKey,
+    LateSuccess,
     Scope,
     api_key_snapshot,
     is_active,
@@ -29,12 +27,11 @@ _NAME_CHARACTERS_MOST: Final = 100
 _OVERLAP_HOURS_MOST: Final = int(OVERLAP_MOST.total_seconds()) // 3600
 _SHOWN_ONCE: Final = "The secret is shown only now: the gateway keeps no more than its hash."
 
-merchant_commands = typer.Typer(no_args_is_help=True, help="Merchants: make and list them.")
+merchant_commands = typer.Typer(no_args_is_help=True, help="Merchants: make, list and change them.")
 key_commands = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate and revoke them.")
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, key_test_… or key_live_….")]
 MerchantId = Annotated[str, typer.Option("--merchant", help="The merchant's id, mer_….")]
-Result = TypeVar("Result")
 
 
 @merchant_commands.command("create")
@@ -49,9 +46,9 @@ def create_merchant(
 ) -> None:
     """Make a merchant."""
     checked = _check_name(name)
-    merchant = _with_database(lambda database: keys.create_merchant(database, checked, fee_basis_points))
+    merchant = with_database(lambda database: keys.create_merchant(database, checked, fee_basis_points))
     if as_json:
-        _print_json(merchant_snapshot(merchant))
+        print_json(merchant_snapshot(merchant))
         return
     print(f"Made the merchant {merchant.id} ({merchant.name}).")
     print(f"Give it a key with: gateway keys create --merchant {merchant.id}")
@@ -60,12 +57,34 @@ def create_merchant(
 @merchant_commands.command("list")
 def list_merchants(*, as_json: AsJson = False) -> None:
     """List all merchants, newest first."""
-    found = [merchant_snapshot(merchant) for merchant in _with_database(keys.find_merchants)]
+    found = [merchant_snapshot(merchant) for merchant in with_database(keys.find_merchants)]
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     rows = [(row["id"], row["name"], f"{row['fee_basis_points']} bp", row["created_at"]) for row in found]
-    _print_table(("merchant", "name", "fee", "made"), rows)
+    print_table(("merchant", "name", "fee", "made"), rows)
+
+
+@merchant_commands.command("update")
+def update_merchant(
+    merchant_id: Annotated[str, typer.Argument(metavar="MERCHANT", help="The merchant's id, mer_….")],
+    late_success: Annotated[
+        str,
+        typer.Option(metavar="keep|refund", help="What becomes of a payment that succeeds after it had ended."),
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether the merchant wants late successes; if not, they are given back at once."""
+    if late_success not in set(LateSuccess):
+        raise UsageFailure(f"--late-success must be keep or refund, not {late_success!r}.")
+    wanted = LateSuccess(late_success)
+    merchant = with_database(lambda database: keys.update_merchant(database, merchant_id, wanted))
+    if as_json:
+        print_json(merchant_snapshot(merchant))
+        return
+    what = "keeps them" if wanted is LateSuccess.KEEP else "has them given back at once"
+    print(f"Payments of {merchant.id} ({merchant.name}) that succeed late: it {what}.")
 
 
 @key_commands.command("create")
@@ -89,16 +108,16 @@ def create_key(
         lifetime=None if expires_in_days is None else timedelta(days=expires_in_days),
     )
     ring = keyring()
-    key, secret = _with_database(lambda database: keys.create_key(database, ring, wanted))
+    key, secret = with_database(lambda database: keys.create_key(database, ring, wanted))
     _print_key(key, secret, f"Made a {_mode(key)} key of {key.merchant_id} ({key.merchant_name}).", as_json=as_json)
 
 
 @key_commands.command("list")
 def list_keys(merchant: MerchantId, *, as_json: AsJson = False) -> None:
     """List a merchant's keys of both modes, never their secrets."""
-    found = _with_database(lambda database: keys.find_keys(database, merchant))
+    found = with_database(lambda database: keys.find_keys(database, merchant))
     if as_json:
-        _print_json([api_key_snapshot(key) for key in found])
+        print_json([api_key_snapshot(key) for key in found])
         return
     rows = [
         (
@@ -110,7 +129,7 @@ def list_keys(merchant: MerchantId, *, as_json: AsJson = False) -> None:
         )
         for key in found
     ]
-    _print_table(("key", "name", "scopes", "state", "last used"), rows)
+    print_table(("key", "name", "scopes", "state", "last used"), rows)
 
 
 @key_commands.command("rotate")
@@ -125,49 +144,28 @@ def rotate_key(
 ) -> None:
     """Make a key's successor. Its secret is printed once; the key itself works on for the overlap."""
     ring, overlap = keyring(), timedelta(hours=overlap_hours)
-    retired, successor, secret = _with_database(lambda database: keys.rotate_key(database, ring, key_id, overlap))
+    retired, successor, secret = with_database(lambda database: keys.rotate_key(database, ring, key_id, overlap))
     _print_key(successor, secret, f"{retired.id} {_state(retired)}; this key replaces it.", as_json=as_json)
 
 
 @key_commands.command("revoke")
 def revoke_key(key_id: KeyId, *, as_json: AsJson = False) -> None:
     """End a key. Within a second it opens nothing any more."""
-    shown = api_key_snapshot(_with_database(lambda database: keys.revoke_key(database, key_id)))
+    shown = api_key_snapshot(with_database(lambda database: keys.revoke_key(database, key_id)))
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     print(f"{key_id} is revoked since {shown['revoked_at']}. Processes of the API learn of it within a second.")
 
 
-def _with_database(act: Callable[[Database], Awaitable[Result]]) -> Result:
-    address = required("DATABASE_URL")
-
-    async def run() -> Result:
-        async with opened(address) as database:
-            return await act(database)
-
-    return asyncio.run(run())
-
-
 def _print_key(key: ApiKey, secret: str, heading: str, *, as_json: bool) -> None:
     if as_json:
-        _print_json(api_key_snapshot(key) | {"secret": secret})
+        print_json(api_key_snapshot(key) | {"secret": secret})
         return
     print(f"{heading}\n\n  X-Api-Key:    {key.id}\n  X-Api-Secret: {secret}\n  Scopes:       {_scopes(key)}")
     if key.expires_at:
         print(f"  Expires:      {format_time(key.expires_at)}")
     print(f"\n{_SHOWN_ONCE}")
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content, indent=2, ensure_ascii=False))
-
-
-def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = [heads, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _check_name(name: str) -> str:

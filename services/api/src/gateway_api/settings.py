@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from gateway_api.addresses import parse_trusted_proxies
@@ -10,6 +10,14 @@ from gateway_api.token_buckets import Limit
 from gateway_common.settings import Port, ProcessSettings, StoreSettings
 
 RequestsPerSecond = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def parse_webhook_secrets(text: str) -> tuple[SecretStr, ...]:
+    """Signing secrets, comma-separated: a new one beside the old one while the provider changes them."""
+    secrets = tuple(secret for part in text.split(",") if (secret := part.strip()))
+    if not all(secret.startswith("whsec_") for secret in secrets):
+        raise ValueError("each must begin with whsec_")
+    return tuple(SecretStr(secret) for secret in secrets)
 
 
 class ApiSettings(ProcessSettings, StoreSettings):
@@ -23,6 +31,10 @@ class ApiSettings(ProcessSettings, StoreSettings):
         tuple[str, ...], NoDecode, BeforeValidator(parse_trusted_proxies), Field(validate_default=False)
     ] = ()
     """Only these are believed about X-Forwarded-For; by default nobody is, not even this machine."""
+    stripe_webhook_secrets: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(parse_webhook_secrets), Field(validate_default=False)
+    ] = ()
+    """Without one Stripe's callbacks are not taken in."""
 
     @property
     def key_limit(self) -> Limit:

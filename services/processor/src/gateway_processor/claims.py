@@ -87,7 +87,7 @@ class Claimer:
         card = await self._open_card(payment) if operation is Operation.AUTHORIZE else None
         now = self._clock()
         change = self._change(replace(payment, provider=provider), payment, now)
-        self._on_step(operation, Step.CLAIMING)
+        self._on_step(operation, Step.CLAIMING, change.after)
         refund = None
         if operation is Operation.REFUND:
             refund = await self._claim_refund(change, now)
@@ -99,7 +99,7 @@ class Claimer:
                 self._ringer.ring_webhooks()
         if not applied:
             return None
-        self._on_step(operation, Step.CLAIMED)
+        self._on_step(operation, Step.CLAIMED, change.after)
         return Claimed(payment=change.after, operation=operation, at=now, refund=refund, card=card)
 
     def _change(self, routed: Payment, before: Payment, now: datetime) -> PaymentChange:
@@ -133,7 +133,7 @@ class Claimer:
             if refund.status is RefundStatus.PENDING:
                 refund = refunds.move(refund, RefundStatus.PROCESSING, now)
                 await save_refund(connection, refund)
-            self._on_step(Operation.REFUND, Step.COMMITTING)
+            self._on_step(Operation.REFUND, Step.CLAIM_COMMITTING, change.after)
         return refund
 
     async def _claim_batch(self, changes: Sequence[PaymentChange]) -> list[Saved]:

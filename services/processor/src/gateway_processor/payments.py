@@ -25,6 +25,9 @@ from gateway_processor.steps import OnStep, Step, pass_by
 
 _RECORD_PAUSE_SECONDS: Final = 0.2
 _RECORD_PAUSE_LONGEST_SECONDS: Final = 2.0
+_READ_TURNS: Final = 64
+"""Taskiq brings one ring every few turns of the loop. Who waits so long, a tenth of a millisecond, has company, and all
+that follows goes by larger batches: twice as many payments a second."""
 
 
 class PaymentProcessor:
@@ -50,7 +53,7 @@ class PaymentProcessor:
         self._record_for_seconds = record_for_seconds
         self._clock = clock
         self._on_step = on_step
-        self._reads = Gatherer(self._read_batch)
+        self._reads = Gatherer(self._read_batch, turns=_READ_TURNS)
         self._claimer = Claimer(database, providers, ringer, keyring, worker_id=worker_id, clock=clock, on_step=on_step)
         self._calls = Calls(providers, timeout_seconds=provider_timeout_seconds)
         self._recorder = Recorder(database, ringer, clock, on_step)
@@ -103,9 +106,9 @@ class PaymentProcessor:
 
     async def call(self, claimed: Claimed) -> Outcome:
         """Ask the provider, with no transaction open."""
-        self._on_step(claimed.operation, Step.CALLING)
+        self._on_step(claimed.operation, Step.CALLING, claimed.payment)
         outcome = await self._calls.ask(claimed)
-        self._on_step(claimed.operation, Step.ANSWERED)
+        self._on_step(claimed.operation, Step.ANSWERED, claimed.payment)
         return outcome
 
     async def record(self, claimed: Claimed, outcome: Outcome) -> bool:
@@ -120,7 +123,7 @@ class PaymentProcessor:
         while True:
             try:
                 if await self._record(claimed, payment, outcome):
-                    self._on_step(claimed.operation, Step.RECORDED)
+                    self._on_step(claimed.operation, Step.RECORDED, payment)
                     return True
                 found = await self._reads.submit(payment.id)
                 if found is None or not _is_still_at(found, payment):
@@ -142,7 +145,7 @@ class PaymentProcessor:
             late = await self._recorder.find_late_terms(payment)
         now = self._clock()
         conclusion = self._concluder.conclude(payment, claimed, outcome, now, fallback=fallback, late=late)
-        self._on_step(operation, Step.RECORDING)
+        self._on_step(operation, Step.RECORDING, payment)
         return await self._recorder.save(payment, conclusion, answer_of(claimed, payment, outcome, now))
 
     async def _read_batch(self, payment_ids: Sequence[str]) -> list[Payment | None]:

@@ -88,7 +88,8 @@ class Recorder:
             if _touches_order(change.before, change.after):
                 events += await self._settle_order(connection, change)
             deliveries = await insert_events(connection, events) if events else 0
-            self._on_step(change.answer.operation if change.answer else Operation.EXPIRE, Step.COMMITTING)
+            operation = change.answer.operation if change.answer else Operation.EXPIRE
+            self._on_step(operation, Step.COMMITTING, change.before)
         return Saved(applied=True, deliveries=saved.deliveries + deliveries)
 
     async def _fail_waiting_refunds(self, connection: Connection, payment: Payment) -> list[Event]:

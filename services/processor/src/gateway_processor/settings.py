@@ -9,9 +9,10 @@ from pydantic_settings import NoDecode
 from gateway_common.settings import Port, ProcessSettings, StoreSettings, WorkerSettings
 from gateway_common.simulator.faults import NO_FAULTS, FaultPlan, parse_fault_plan
 from gateway_common.simulator.model import SimulatorPlan, UpiApp
+from gateway_processor.stripe_settings import StripeSettings
 
 
-class ProcessorSettings(ProcessSettings, StoreSettings, WorkerSettings):
+class ProcessorSettings(ProcessSettings, StoreSettings, WorkerSettings, StripeSettings):
     metrics_port: Port = 9101
     concurrency: Annotated[int, Field(ge=1, le=20_000, validation_alias="PROCESSOR_CONCURRENCY")] = 1_000
     """Payments waiting for a provider at once. A waiting one costs some kilobytes and no connection."""

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from gateway_common.payments.model import Operation
+from gateway_common.payments.model import Operation, Payment
 
 
 class Step(StrEnum):
     CLAIMING = "claiming"
     """Before the claim's statement is sent."""
+    CLAIM_COMMITTING = "claim_committing"
+    """What a claim of several statements changes is written, and not committed."""
     CLAIMED = "claimed"
     """The claim is committed."""
     CALLING = "calling"
@@ -23,10 +25,11 @@ class Step(StrEnum):
     """The record is committed."""
 
 
-OnStep = Callable[[Operation, Step], None]
+OnStep = Callable[[Operation, Step, Payment], None]
+"""Takes the payment under its new lease: `operation_attempt` says whether this is a first try or a status check."""
 
 
-def pass_by(_: Operation, __: Step) -> None:
+def pass_by(_: Operation, __: Step, ___: Payment) -> None:
     """Nobody watches."""
 
 

@@ -10,7 +10,6 @@ from gateway_common.ids import WORKER, new_id
 from gateway_common.logs import configure_logs, get_logger
 from gateway_common.payments.queue_store import release_payment_leases
 from gateway_common.providers.book import RouteBook
-from gateway_common.providers.model import SIMULATOR
 from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import PAYMENTS_STREAM, WEBHOOKS_STREAM
 from gateway_common.queue.ringer import TIMEOUT_SECONDS, Ringer
@@ -21,9 +20,10 @@ from gateway_processor.callbacks import CallbackHandler
 from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.registry import Providers
-from gateway_processor.providers.simulator import Simulator
+from gateway_processor.providers.setup import ConfiguredProviders
 from gateway_processor.providers.simulator_callbacks import SEND_EVERY_SECONDS, SimulatorCallbacks
 from gateway_processor.settings import ProcessorSettings
+from gateway_processor.steps import OnCallbackStep, OnStep, pass_by, pass_callback_by
 from gateway_processor.sweeper import SWEEP_EVERY_SECONDS, Sweeper
 from gateway_processor.tasks import register_callback_task, register_tasks
 
@@ -32,19 +32,19 @@ TIDY_EVERY_SECONDS = 10.0
 MEASURE_EVERY_SECONDS = 5.0
 
 
-def build_providers(database: Database, settings: ProcessorSettings) -> Providers:
-    """The providers that are set up here, and the routes to them."""
-    simulator = Simulator(database, settings.simulator_plan, public_url=settings.api_public_url)
-    return Providers({SIMULATOR: simulator}, RouteBook(database))
-
-
 def build_processor(
-    database: Database, ringer: Ringer, settings: ProcessorSettings, worker_id: str
+    database: Database,
+    ringer: Ringer,
+    settings: ProcessorSettings,
+    providers: ConfiguredProviders,
+    *,
+    worker_id: str,
+    on_step: OnStep,
 ) -> PaymentProcessor:
     """What works off payments, with the providers that are set up here."""
     return PaymentProcessor(
         database,
-        build_providers(database, settings),
+        Providers(providers.by_name, RouteBook(database)),
         ringer,
         Keyring(settings.gateway_master_key.get_secret_value()),
         worker_id=worker_id,
@@ -52,11 +52,17 @@ def build_processor(
         provider_timeout_seconds=settings.provider_timeout_seconds,
         record_for_seconds=settings.lease_limit_seconds,
         clock=system_clock,
+        on_step=on_step,
     )
 
 
 async def main() -> None:
-    settings = ProcessorSettings()
+    await run(ProcessorSettings())
+
+
+async def run(
+    settings: ProcessorSettings, on_step: OnStep = pass_by, on_callback_step: OnCallbackStep = pass_callback_by
+) -> None:
     configure_logs(SERVICE, level=settings.log_level, style=settings.log_format)
     log = get_logger()
     worker_id = new_id(WORKER, system_clock())
@@ -70,16 +76,15 @@ async def main() -> None:
         for stream in (PAYMENTS_STREAM, WEBHOOKS_STREAM)
     )
     ringer = Ringer(payments_bell, webhooks_bell)
-    processor = build_processor(database, ringer, settings, worker_id)
+    providers = ConfiguredProviders(settings, database, system_clock)
+    processor = build_processor(database, ringer, settings, providers, worker_id=worker_id, on_step=on_step)
     register_tasks(broker, processor, concurrency=settings.concurrency)
-    callbacks = CallbackHandler(database, ringer, system_clock)
+    callbacks = CallbackHandler(database, ringer, system_clock, on_callback_step)
     register_callback_task(broker, callbacks)
-    receiver = Receiver(
-        broker,
-        max_async_tasks=settings.concurrency,
-        wait_tasks_timeout=settings.drain_seconds,
+    receiver = Receiver(broker, max_async_tasks=settings.concurrency, wait_tasks_timeout=settings.drain_seconds)
+    sweeper = Sweeper(
+        database, payments_bell, ringer, listener=broker, lease_limit_seconds=settings.lease_limit_seconds
     )
-    sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
     simulator_callbacks = SimulatorCallbacks(database, ringer, system_clock)
     auditor = Auditor(
         database,
@@ -113,7 +118,7 @@ async def main() -> None:
         beside=[ringer.run],
     )
 
-    for each in (broker, payments_bell, webhooks_bell):
+    for each in (broker, payments_bell, webhooks_bell, providers):
         await each.shutdown()
     await database.close()
     log.info("worker.stopped")

@@ -13,6 +13,7 @@ from gateway_common.db.schema import schema_check
 from gateway_common.merchants.model import is_active
 from gateway_common.merchants.seed import TEST_KEY
 from gateway_common.merchants.store import find_api_key
+from gateway_common.providers.store import list_routes
 from gateway_common.settings import normalize_database_url
 
 OLDEST_VERSION = 15
@@ -46,6 +47,7 @@ async def _examine(database: Database, environment: Mapping[str, str]) -> list[A
             return [*answers, problem(f"The database is not ready, {schema}.")]
         answers += [fine("The database has the newest schema."), _judge_role(facts)]
         answers.append(await _judge_test_key(connection, environment))
+        answers.append(await _judge_routes(connection))
         return answers + await examine_key_ids(connection, environment)
 
 
@@ -76,3 +78,13 @@ async def _judge_test_key(connection: Connection, environment: Mapping[str, str]
         f"DANGER: the published test key {TEST_KEY} opens this database, though TEST_MODE is not true: "
         "revoke it, or set TEST_MODE=true if no real money is behind it."
     )
+
+
+async def _judge_routes(connection: Connection) -> Answer:
+    modes = {route.livemode for route in await list_routes(connection)}
+    if not modes:
+        return problem("No route leads to a provider, so no payment is taken: see `gateway routes set`.")
+    if len(modes) == 1:
+        with_route, without = ("live", "test") if True in modes else ("test", "live")
+        return fine(f"A provider takes {with_route} payments; {without} ones have no route and are refused.")
+    return fine("Providers take test and live payments.")

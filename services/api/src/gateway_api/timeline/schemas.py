@@ -30,7 +30,7 @@ class ProviderAnswerEntryBody(_Told):
     kind: Literal[EntryKind.PROVIDER_ANSWER]
     provider: str
     operation: Operation
-    outcome: Literal["approved", "declined", "pending", "unknown"]
+    outcome: Literal["approved", "declined", "expired", "pending", "unknown", "unreachable"]
     code: str | None
     message: str | None
     attempt: int

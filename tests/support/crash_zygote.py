@@ -1,0 +1,105 @@
+"""A parent that has imported the processor and forks one for each line it reads: a start costs milliseconds, not
+seconds. The child is the real worker, but it ends itself by SIGKILL where its line says.
+
+It reads a life per line and answers with the child's number when it begins and with its exit status when it is over.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.crash_diary import Entry, write_entry
+from tests.support.crash_plan import Kill, row_of
+
+from gateway_common.payments.model import Operation, Payment
+from gateway_common.serving import run
+from gateway_processor import worker
+from gateway_processor.settings import ProcessorSettings
+from gateway_processor.steps import Step
+
+
+@dataclass(frozen=True)
+class Life:
+    """One processor from start to end. Without a kill it lives until it is asked to stop."""
+
+    number: int
+    settings: dict[str, str]
+    kill: Kill | None
+
+
+class Reaper:
+    """Keeps the diary of a life, and ends it at its cell."""
+
+    def __init__(self, life: Life, diary: int) -> None:
+        self._life = life
+        self._diary = diary
+        self._passings = 0
+
+    def __call__(self, operation: Operation, step: Step, payment: Payment) -> None:
+        row = row_of(operation, payment)
+        if row is None:
+            return
+        entry = Entry(
+            at=time.monotonic(), life=self._life.number, what=step, row=row, payment=payment.id, attempt=payment.attempt
+        )
+        write_entry(self._diary, entry)
+        kill = self._life.kill
+        if kill is None or (row, step) != (kill.row, kill.step):
+            return
+        self._passings += 1
+        if self._passings != kill.passing:
+            return
+        if kill.delay_seconds:
+            threading.Timer(kill.delay_seconds, self._die, (entry, kill)).start()
+        else:
+            self._die(entry, kill)
+
+    def _die(self, entry: Entry, kill: Kill) -> None:
+        write_entry(self._diary, entry.as_death(kill.column, time.monotonic()))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def next_life(answers: int) -> Life | None:
+    """In the parent: serve until there is no more to read, then None. In each child: the life it is to live."""
+    for line in sys.stdin:
+        life = _parse(json.loads(line))
+        pid = os.fork()
+        if pid == 0:
+            return life
+        os.write(answers, b"%d\n" % pid)
+        _, status = os.waitpid(pid, 0)
+        os.write(answers, b"%d\n" % os.waitstatus_to_exitcode(status))
+    return None
+
+
+def _parse(values: dict[str, Any]) -> Life:
+    kill = values["kill"]
+    return Life(values["number"], values["settings"], Kill(**kill) if kill else None)
+
+
+def end_with_the_harness() -> None:
+    """Nothing is written to a living child, so the end of the input means that whoever watched it is gone."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+
+def main() -> None:
+    # The processor logs to standard output; what this program answers must not be mixed with it.
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    life = next_life(answers)
+    if life is None:
+        return
+    threading.Thread(target=end_with_the_harness, daemon=True).start()
+    os.environ.update(life.settings)
+    reaper = Reaper(life, os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+    run(lambda: worker.run(ProcessorSettings(), reaper))
+
+
+if __name__ == "__main__":
+    main()
