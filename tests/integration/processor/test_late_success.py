@@ -222,3 +222,22 @@ async def test_a_payment_that_nobody_was_asked_for_can_not_succeed(
 
     assert await read_outcomes(database) == ["unrelated"]
     assert (await read_payment(database, payment_id)).status is PaymentStatus.CANCELLED
+
+
+async def test_giving_it_back_is_another_request_than_the_one_that_the_provider_refused(
+    database: Database, ringer: Ringer, merchant: Merchant
+) -> None:
+    await want(database, LateSuccess.REFUND)
+    payment_id = await merchant.create()
+    waits = Pending(next_action={"type": "upi_qr"}, expires_at=system_clock())
+    paid = Declined("approved", "The customer has paid.")
+    provider = ScriptedProvider(waits, waits, paid, YES, YES)
+
+    await work_off(new_processor(database, ringer, provider), database, payment_id)
+
+    payment = await read_payment(database, payment_id)
+    assert (payment.status, payment.void_status) == (PaymentStatus.CANCELLED, VoidStatus.COMPLETED)
+    assert [call for call, *_ in provider.asked] == ["authorize", "status", "void", "status", "void"]
+    refused, done = (key for call, key, _ in provider.asked if call == "void")
+    assert refused != done, "under the same key a provider repeats what it answered first"
+    assert await read_audit(database) == []
