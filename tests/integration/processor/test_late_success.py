@@ -259,3 +259,15 @@ async def test_who_looked_at_it_is_needed_no_longer_when_the_provider_says_no_ag
 
     payment = await read_payment(database, payment_id)
     assert (payment.status, payment.has_news, payment.needs_attention) == (PaymentStatus.FAILED, False, False)
+
+
+async def test_an_order_that_is_not_the_payments_any_more_is_an_error_and_not_looked_at_for_ever(
+    database: Database, ringer: Ringer, merchant: Merchant
+) -> None:
+    order = await store_order(database)
+    payment_id = await merchant.create(order_id=order.id)
+    await write_rows(database, "UPDATE orders SET payment_id = NULL")
+
+    with pytest.raises(OrderStateError):
+        async with asyncio.timeout(3):
+            await new_processor(database, ringer, ScriptedProvider(YES)).process(payment_id)
