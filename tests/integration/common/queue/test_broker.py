@@ -10,7 +10,7 @@ import time
 import pytest
 import structlog
 from redis.asyncio import Redis
-from tests.support.doorbell import Listener, bell, hand_over, listening, new_broker, ring
+from tests.support.doorbell import Gate, Listener, bell, listening, new_broker, ring
 from tests.support.redis_server import redis_server, silent_server
 from tests.support.waiting import wait_until
 
@@ -18,16 +18,6 @@ from gateway_common.queue.broker import BLOCK_MS, DoorbellBroker, QueueUnavailab
 from gateway_common.queue.messages import GROUP, PAYMENTS_STREAM
 
 OUTAGE_SECONDS = 3.0
-
-
-class Gate:
-    """A job that runs until the test lets it end."""
-
-    def __init__(self) -> None:
-        self.opened = asyncio.Event()
-
-    async def __call__(self, _: str) -> None:
-        await self.opened.wait()
 
 
 async def test_rings_sent_before_the_first_worker_ever_started_are_heard(redis_url: str) -> None:
@@ -137,52 +127,6 @@ async def test_messages_that_nobody_can_read_are_passed_over(redis_url: str) -> 
         await ring(ringing, "pay_1")
 
         await wait_until(lambda: worker.ended["pay_1"] == 1)
-
-
-async def test_what_is_handed_over_is_heard_while_redis_is_away_and_takes_the_same_slots() -> None:
-    gate = Gate()
-    async with redis_server() as server, bell(server.url) as ringing, listening(server.url, gate, slots=3) as worker:
-        await ring(ringing, "pay_read")
-        await wait_until(lambda: "pay_read" in worker.running)
-        await server.stop()
-
-        hand_over(worker.broker, *(f"pay_{number}" for number in range(4)))
-        await wait_until(lambda: len(worker.running) == 3)
-        await asyncio.sleep(0.2)
-        assert len(worker.running) == 3
-        assert worker.broker.free_slots == 0
-
-        await server.start()
-        gate.opened.set()
-        await ring(ringing, "pay_next")
-        await wait_until(lambda: worker.ended.total() == 6)
-
-    assert set(worker.started.values()) == {1}
-
-
-async def test_what_is_handed_over_does_not_wait_for_a_redis_that_hangs() -> None:
-    async with silent_server() as url, listening(url) as worker:
-        await asyncio.sleep(0.2)
-        started = time.monotonic()
-
-        hand_over(worker.broker, "pay_1", "pay_2")
-
-        await wait_until(lambda: worker.ended.total() == 2)
-        assert time.monotonic() - started < 1
-
-
-async def test_on_stop_jobs_that_were_handed_over_are_waited_for() -> None:
-    gate = Gate()
-    async with redis_server() as server, listening(server.url, gate) as worker:
-        await server.stop()
-        hand_over(worker.broker, "pay_1")
-        await wait_until(lambda: "pay_1" in worker.running)
-
-        worker.stop.set()
-        asyncio.get_running_loop().call_later(0.3, gate.opened.set)
-        await worker.listening
-
-        assert worker.ended == {"pay_1": 1}
 
 
 async def test_on_stop_running_jobs_end_and_the_backlog_stays_unread(redis_url: str) -> None:
