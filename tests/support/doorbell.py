@@ -82,3 +82,9 @@ async def ring(broker: DoorbellBroker, *payment_ids: str) -> None:
     """Ring once for each payment, in one pipeline."""
     arguments = [{"payment_id": payment_id} for payment_id in payment_ids]
     await broker.ring(PROCESS_PAYMENT, arguments, [{} for _ in payment_ids])
+
+
+def hand_over(broker: DoorbellBroker, *payment_ids: str) -> None:
+    """Give payments straight to the broker's own listener."""
+    arguments = [{"payment_id": payment_id} for payment_id in payment_ids]
+    broker.hand_over(PROCESS_PAYMENT, arguments, [{} for _ in payment_ids])

@@ -1,9 +1,13 @@
 """The test merchant, who uses the API's services directly: the same transactions as over HTTP, without the HTTP."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import TypeAdapter
+from tests.support.doorbell import bell
 
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Idempotency
@@ -58,3 +62,14 @@ class Merchant:
         """Ask for a refund and return its id."""
         given = await self._refunds.create(self._caller, payment_id, CreateRefund(amount=amount), None)
         return str(json.loads(given.body)["id"])
+
+
+@asynccontextmanager
+async def ringing_merchant(database: Database, keyring: Keyring, url: str) -> AsyncIterator[Merchant]:
+    """The test merchant behind an API whose rings are sent, if they can be."""
+    async with bell(url) as broker:
+        ringer, stop = Ringer(broker, broker), asyncio.Event()
+        ringing = asyncio.create_task(ringer.run(stop))
+        yield Merchant(database, keyring, ringer)
+        stop.set()
+        await ringing

@@ -103,7 +103,7 @@ async def running_worker(
     broker = DoorbellBroker(redis_url, stream=PAYMENTS_STREAM, consumer=worker_id)
     async with bell(redis_url) as payments_bell, bell(redis_url, WEBHOOKS_STREAM) as webhooks_bell:
         ringer = Ringer(payments_bell, webhooks_bell)
-        sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=LEASE_LIMIT_SECONDS)
+        sweeper = Sweeper(database, payments_bell, ringer, listener=broker, lease_limit_seconds=LEASE_LIMIT_SECONDS)
         processor = new_processor(database, ringer, provider, worker_id=worker_id)
         register_tasks(broker, processor, concurrency=concurrency)
         callbacks = CallbackHandler(database, ringer, system_clock)

@@ -3,11 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
+from gateway_api.callbacks.readers import build_readers
 from gateway_api.settings import ApiSettings
 
 NAMES = (
     "DATABASE_URL", "REDIS_URL", "GATEWAY_MASTER_KEY", "API_BODY_MAX_BYTES", "PORT", "METRICS_PORT", "TEST_MODE",
     "RATE_LIMIT_PER_KEY", "RATE_LIMIT_PER_ADDRESS", "TRUSTED_PROXIES",
+    "STRIPE_WEBHOOK_SECRETS",
 )  # fmt: skip
 
 
@@ -81,3 +83,22 @@ def test_a_wrong_database_address_is_refused_without_showing_its_password(monkey
 
     assert "database_url" in str(caught.value)
     assert "top-secret" not in str(caught.value)
+
+
+def test_stripes_callbacks_are_read_by_every_secret_and_without_one_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build_readers(ApiSettings()) == {}
+
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRETS", "whsec_old, whsec_new,")
+
+    settings = ApiSettings()
+    assert [secret.get_secret_value() for secret in settings.stripe_webhook_secrets] == ["whsec_old", "whsec_new"]
+    assert "whsec_old" not in repr(settings)
+    assert set(build_readers(settings)) == {"stripe"}
+
+
+def test_what_is_no_webhook_secret_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRETS", "whsec_old,sk_live_1")
+
+    with pytest.raises(ValidationError, match="must begin with whsec_") as refused:
+        ApiSettings()
+    assert "sk_live_1" not in str(refused.value)

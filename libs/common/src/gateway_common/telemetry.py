@@ -27,7 +27,9 @@ PROVIDER_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 PROVIDER_UP = Gauge(
-    "gateway_provider_up", "Whether this process's breaker lets calls to the provider through.", ["provider"]
+    "gateway_provider_up",
+    "Whether this process's breaker lets calls to the provider through, by test and live mode.",
+    ["provider", "mode"],
 )
 JOBS_RUNNING = Gauge("gateway_jobs_running", "Jobs this process is running.")
 DUE = Gauge("gateway_due", "Rows that are due and that nobody holds.", ["queue"])

@@ -82,7 +82,9 @@ async def run(
     callbacks = CallbackHandler(database, ringer, system_clock, on_callback_step)
     register_callback_task(broker, callbacks)
     receiver = Receiver(broker, max_async_tasks=settings.concurrency, wait_tasks_timeout=settings.drain_seconds)
-    sweeper = Sweeper(database, payments_bell, ringer, lease_limit_seconds=settings.lease_limit_seconds)
+    sweeper = Sweeper(
+        database, payments_bell, ringer, listener=broker, lease_limit_seconds=settings.lease_limit_seconds
+    )
     simulator_callbacks = SimulatorCallbacks(database, ringer, system_clock)
     auditor = Auditor(
         database,

@@ -46,6 +46,23 @@ async def test_a_loop_does_not_sit_out_its_pause_when_it_is_stopped() -> None:
     assert len(turns) == 1
 
 
+async def test_a_turn_that_left_something_is_soon_followed_by_the_next_and_one_that_did_not_is_not() -> None:
+    turns: list[int] = []
+    stop = asyncio.Event()
+
+    async def act() -> bool:
+        turns.append(1)
+        return len(turns) < 4
+
+    looping = asyncio.create_task(repeat("test", act, every_seconds=3600, stop=stop))
+    await wait_until(lambda: len(turns) == 4, seconds=5)
+    await asyncio.sleep(0.5)
+    stop.set()
+
+    await asyncio.wait_for(looping, 5)
+    assert len(turns) == 4
+
+
 async def test_a_worker_registers_as_soon_as_there_is_a_database(database: Database, database_url: str) -> None:
     registered, stop = asyncio.Event(), asyncio.Event()
     async with line_to(database_url) as (line, near_url):

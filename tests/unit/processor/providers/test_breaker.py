@@ -1,6 +1,7 @@
 """A provider that is down is let alone, and is asked again by one call at a time."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.support.claims import claimed_for
@@ -35,7 +36,7 @@ async def test_three_failures_in_a_row_and_the_provider_is_let_alone() -> None:
 
     assert [type(answer) for answer in answers] == [Unknown, Unreachable, Unknown, Unreachable, Unreachable]
     assert len(provider.asked) == 3
-    assert breaker.is_open
+    assert breaker.is_open(livemode=False)
 
 
 @pytest.mark.parametrize("answer", [Approved(), Declined("payment_declined", "No.")])
@@ -82,4 +83,14 @@ async def test_silence_until_the_callers_deadline_is_a_failure() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(breaker.refund(REQUEST), 0.01)
 
-    assert breaker.is_open
+    assert breaker.is_open(livemode=False)
+
+
+async def test_what_fails_in_test_mode_takes_nothing_from_live_payments() -> None:
+    provider, breaker, _ = behind_breaker(DOWN, DOWN, DOWN, Approved())
+    for _ in range(3):
+        await breaker.authorize(REQUEST)
+
+    assert await breaker.authorize(replace(REQUEST, livemode=True)) == Approved()
+    assert (breaker.is_open(livemode=False), breaker.is_open(livemode=True)) == (True, False)
+    assert len(provider.asked) == 4

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from gateway_common.db.database import DatabaseUnavailableError, RowLockedError, StatementRefusedError
 
-_TURNS: Final = 8
+TURNS: Final = 8
 """A request that is read in this turn of the loop submits its row some turns later: routing, body, caller."""
 
 Item = TypeVar("Item")
@@ -31,11 +31,13 @@ class Gatherer(Generic[Item, Outcome]):
         batch_max: int = 64,
         waiting_max: int = 20_000,
         lanes: int = 1,
+        turns: int = TURNS,
     ) -> None:
         self._save = save
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._lanes_free = lanes
+        self._turns = turns
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -55,7 +57,7 @@ class Gatherer(Generic[Item, Outcome]):
     async def _run_lane(self) -> None:
         try:
             while self._waiting:
-                await _let_company_in()
+                await _let_company_in(self._turns)
                 size = min(len(self._waiting), self._batch_max)
                 await self._save_batch([self._waiting.popleft() for _ in range(size)])
         finally:
@@ -80,9 +82,9 @@ class Gatherer(Generic[Item, Outcome]):
                     future.set_result(outcome)
 
 
-async def _let_company_in() -> None:
+async def _let_company_in(turns: int) -> None:
     """Let callers that are on their way here arrive: some turns of the loop, which cost a lone caller microseconds."""
-    for _ in range(_TURNS):
+    for _ in range(turns):
         await asyncio.sleep(0)
 
 

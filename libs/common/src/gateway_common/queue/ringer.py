@@ -33,6 +33,11 @@ class Ringer:
         self._closed_until = 0.0
         self._log = get_logger()
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last ring failed, so that for a moment nobody is rung for."""
+        return time.monotonic() < self._closed_until
+
     def ring_payment(self, payment_id: str, traceparent: str | None) -> None:
         if payment_id in self._waiting or len(self._waiting) < WAITING_MOST:
             self._waiting[payment_id] = traceparent
@@ -80,7 +85,7 @@ class Ringer:
         await self._payments.ring(PROCESS_PAYMENT, arguments, labels)
 
     async def _send(self, queue: str, count: int, ring: Callable[[], Awaitable[None]]) -> None:
-        if time.monotonic() < self._closed_until:
+        if self.is_failing:
             RINGS.labels(queue, "skipped").inc(count)
             return
         try:

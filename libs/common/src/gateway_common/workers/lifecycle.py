@@ -14,10 +14,10 @@ from gateway_common.workers.store import delete_worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """Something done again and again while the worker takes on work."""
+    """Something done again and again while the worker takes on work. An action that says True is run again soon."""
 
     name: str
-    action: Callable[[], Awaitable[None]]
+    action: Callable[[], Awaitable[bool | None]]
     every_seconds: float
 
 

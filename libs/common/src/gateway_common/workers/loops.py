@@ -14,23 +14,29 @@ from gateway_common.workers.store import RENEWALS, delete_silent_workers, renew_
 _JITTER: Final = 0.2
 """Replicas that started together drift apart instead of asking the database in step."""
 _FIRST_TRY_SECONDS: Final = 0.5
+_SOON_SECONDS: Final = 0.1
 
 
 async def repeat(
-    name: str, action: Callable[[], Awaitable[None]], *, every_seconds: float, stop: asyncio.Event
+    name: str, action: Callable[[], Awaitable[bool | None]], *, every_seconds: float, stop: asyncio.Event
 ) -> None:
-    """Run `action` until `stop` is set. Whatever goes wrong is logged, and it is tried again the next time."""
+    """Run `action` until `stop` is set, sooner than usual after it said True: that there is more to do.
+
+    Whatever goes wrong is logged, and it is tried again the next time.
+    """
     log = get_logger().bind(loop=name)
     while not stop.is_set():
+        has_more = False
         try:
-            await action()
+            has_more = bool(await action())
         except DatabaseUnavailableError as error:
             log.warning("loop.database_unavailable", error=str(error.__cause__))
         except QueueUnavailableError as error:
             log.warning("loop.queue_unavailable", error=str(error))
         except Exception as error:
             log.exception("loop.failed", error=str(error))
-        pause = every_seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
+        usual = min(_SOON_SECONDS, every_seconds) if has_more else every_seconds
+        pause = usual * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
         try:
             await asyncio.wait_for(stop.wait(), pause)
         except TimeoutError:

@@ -1,4 +1,7 @@
-"""Keeps a provider that is technically down from being asked: calls fail at once, and routes pass it by."""
+"""Keeps a provider that is technically down from being asked: calls fail at once, and routes pass it by.
+
+Test and live mode are two lines: a wrong test key must not take live payments away from the provider.
+"""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -29,18 +32,20 @@ class Breaker:
     ) -> None:
         self.name = provider.name
         self._provider = provider
-        self._failures_most = failures_most
-        self._open_seconds = open_seconds
-        self._monotonic = monotonic
-        self._failures = 0
-        self._open_until = 0.0
-        self._log = get_logger().bind(provider=provider.name)
-        PROVIDER_UP.labels(self.name).set(1)
+        self._lines = {
+            livemode: _Line(
+                provider.name,
+                "live" if livemode else "test",
+                failures_most=failures_most,
+                open_seconds=open_seconds,
+                monotonic=monotonic,
+            )
+            for livemode in (False, True)
+        }
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a call now would fail at once."""
-        return self._failures >= self._failures_most and self._monotonic() < self._open_until
+    def is_open(self, *, livemode: bool) -> bool:
+        """Whether a call of this mode now would fail at once."""
+        return self._lines[livemode].is_open
 
     async def authorize(self, request: ProviderRequest) -> Outcome:
         return await self._guard(self._provider.authorize, request)
@@ -60,27 +65,57 @@ class Breaker:
     async def _guard(
         self, call: Callable[[ProviderRequest], Awaitable[Answer]], request: ProviderRequest
     ) -> Answer | Unreachable:
-        if self.is_open:
+        line = self._lines[request.livemode]
+        if line.is_open:
             return Unreachable(f"{self.name} has not answered for a while")
-        if self._failures >= self._failures_most:
-            # This call tries whether it is back; until it knows, the others do not.
-            self._open_until = self._monotonic() + self._open_seconds
+        line.try_again_later()
         failed = True
         try:
             answer = await call(request)
             failed = isinstance(answer, Unknown | Unreachable)
         finally:
             # Also when the caller's deadline ends the call: silence is a failure.
-            self._count(failed=failed)
+            line.count(failed=failed)
         return answer
 
-    def _count(self, *, failed: bool) -> None:
+
+class _Line:
+    """How a provider has answered of late in one mode."""
+
+    def __init__(
+        self,
+        provider: str,
+        mode: str,
+        *,
+        failures_most: int,
+        open_seconds: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._failures_most = failures_most
+        self._open_seconds = open_seconds
+        self._monotonic = monotonic
+        self._failures = 0
+        self._open_until = 0.0
+        self._up = PROVIDER_UP.labels(provider, mode)
+        self._up.set(1)
+        self._log = get_logger().bind(provider=provider, mode=mode)
+
+    @property
+    def is_open(self) -> bool:
+        return self._failures >= self._failures_most and self._monotonic() < self._open_until
+
+    def try_again_later(self) -> None:
+        """A call goes out. If the provider was down it tries whether it is back; until it knows, the others wait."""
+        if self._failures >= self._failures_most:
+            self._open_until = self._monotonic() + self._open_seconds
+
+    def count(self, *, failed: bool) -> None:
         before = self._failures
         self._failures = before + 1 if failed else 0
         if self._failures == self._failures_most:
             self._open_until = self._monotonic() + self._open_seconds
-            PROVIDER_UP.labels(self.name).set(0)
+            self._up.set(0)
             self._log.error("provider.down", failures=self._failures)
         elif before >= self._failures_most and not failed:
-            PROVIDER_UP.labels(self.name).set(1)
+            self._up.set(1)
             self._log.warning("provider.back")

@@ -25,22 +25,23 @@ class Providers:
         """Who is to be asked first: the first of the route that is up, else the first. NoProviderError without one."""
         names = await self._names(payment)
         check_served(names, livemode=payment.livemode, method=PaymentMethod(payment.method))
-        return next((name for name in names if self._is_up(name)), names[0])
+        return next((name for name in names if self._is_up(name, payment)), names[0])
 
     async def choose_after(self, payment: Payment) -> str | None:
         """Who is up and comes behind the payment's provider in its route, or None."""
         names = await self._names(payment)
         later = names[names.index(payment.provider) + 1 :] if payment.provider in names else ()
-        return next((name for name in later if self._is_up(name)), None)
+        return next((name for name in later if self._is_up(name, payment)), None)
 
     async def _names(self, payment: Payment) -> tuple[str, ...]:
         return await self._routes.find(
             merchant_id=payment.merchant_id, livemode=payment.livemode, method=PaymentMethod(payment.method)
         )
 
-    def _is_up(self, name: str) -> bool:
+    def _is_up(self, name: str, payment: Payment) -> bool:
         provider = self._providers.get(name)
-        return provider is not None and not (isinstance(provider, Breaker) and provider.is_open)
+        is_open = isinstance(provider, Breaker) and provider.is_open(livemode=payment.livemode)
+        return provider is not None and not is_open
 
 
 class _Absent:

@@ -92,6 +92,8 @@ class Stripe:
             return answers.failure_of(answer, reference)
         # It may be refused because it was done before: what is true now decides, not the error.
         match await self._look(talk, request, reference):
+            case Missing() if answers.is_key_reused(answer):
+                return Unknown("Stripe knows the key from another request", reference)
             case Missing():
                 return decline_of(answers.error_of(answer), "provider_refused", reference)
             case Unreachable(reason):
