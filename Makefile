@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test soak crash check fix fuzz docs bench lock clean
+.PHONY: help up demo test soak crash check fix fuzz docs bench bench-slow lock clean
 MAKEFLAGS += --no-print-directory
 
 ##@ Run it
@@ -50,9 +50,14 @@ fuzz: $(STAMPS)/dev ## Try the API against its OpenAPI document with many more g
 docs: $(STAMPS)/dev ## Write docs/errors.md anew from the tree of errors
 	@$(BIN)/python -m gateway_api.errors_page > docs/errors.md
 
-bench: $(STAMPS)/dev ## Measure what creating a payment costs, and what a million rows cost
+bench: $(STAMPS)/dev ## Measure what creating and processing a payment costs, and what a million rows cost
 	@$(BIN)/python -m bench.create_payment
+	@$(BIN)/python -m bench.process_payments
 	@$(BIN)/python -m bench.million_payments
+
+bench-slow: $(STAMPS)/dev ## Measure thousands of payments that wait for a provider, and a backlog of 100,000 (6 minutes)
+	@$(BIN)/python -m bench.waiting_payments
+	@$(BIN)/python -m bench.backlog
 
 ##@ Housekeeping
 lock: $(STAMPS)/dev ## Write requirements/*.txt anew from requirements/*.in (ARGS="--upgrade" for newer versions)
@@ -66,7 +71,7 @@ clean: ## Remove the virtual environment, the data of the local stack, and cache
 
 help: ## Show this
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST); echo
+		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST); echo
 
 # The stamps say what is installed, so that it is installed again only when the requirements or a package changed.
 $(STAMPS)/%: requirements/%.txt $(PROJECTS) | $(STAMPS)/venv

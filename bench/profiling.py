@@ -28,10 +28,10 @@ def profiled(module: str, output: Path) -> list[str]:
     return ["-m", "bench.profiling", str(output), module]
 
 
-def print_profile(path: Path, us_a_request: float) -> None:
+def print_profile(path: Path, us_a_request: float, what: str = "the API's {us:.0f} us a create") -> None:
     """Shares of the samples, and what they are of a request's CPU time."""
     tables = json.loads(path.read_text())
-    print(f"\nwhere the API's {us_a_request:.0f} us a create go, by {sum(tables['code'].values())} samples")
+    print(f"\nwhere {what.format(us=us_a_request)} go, by {sum(tables['code'].values())} samples")
     for name, title in (("code", "whose code ran"), ("behalf", "for which of our functions, the nearest above it")):
         counted = Counter(tables[name])
         print(f"  {title}:")

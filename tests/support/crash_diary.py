@@ -14,7 +14,6 @@ from tests.support.crash_plan import Row
 from gateway_processor.steps import Step
 
 DEATH: Final = "death"
-IN_FLIGHT_SECONDS: Final = 0.1
 Lease = tuple[str, int]
 """A payment and the number of its lease."""
 
@@ -68,52 +67,55 @@ class Diary:
 
     @cached_property
     def _claims(self) -> dict[Lease, Entry]:
-        return {entry.lease: entry for entry in self._entries if entry.what == Step.CLAIMED}
+        """Who claimed each lease and when. One that nobody tells of is of a life that died before it could."""
+        claims = {entry.lease: entry for entry in self._entries if entry.what == Step.CLAIMED}
+        begun = {entry.lease: entry for entry in self._entries if entry.what == Step.CLAIMING and self._dies(entry)}
+        last = {lease[0]: lease[1] for lease in sorted(claims)}
+        untold = {lease: entry for lease, entry in begun.items() if lease[1] < last.get(lease[0], 0)}
+        return untold | claims
+
+    def _dies(self, entry: Entry) -> bool:
+        return entry.life in self.deaths
 
     @cached_property
     def _last_seen(self) -> dict[Lease, float]:
         return {entry.lease: entry.at for entry in self._entries if entry.what not in {DEATH, Step.CLAIMING}}
 
     @cached_property
-    def _unseen_claims(self) -> dict[Lease, Entry]:
-        """Claims of lives that died before they could say whether it had been made."""
-        unseen: dict[Lease, Entry] = {}
-        for entry in self._entries:
-            death = self.deaths.get(entry.life)
-            if entry.what == Step.CLAIMING and death and death.at - entry.at < IN_FLIGHT_SECONDS:
-                unseen.setdefault(entry.lease, entry)
-        return unseen
+    def _claims_of(self) -> dict[str, list[Entry]]:
+        claims = defaultdict(list)
+        for claim in self._claims.values():
+            claims[claim.payment].append(claim)
+        return claims
 
     def resumed(self) -> Iterator[Resumed]:
-        """Each payment that a killed life had claimed and not recorded, and the one it died claiming."""
+        """Each payment that a killed life had claimed and not recorded, and what it died at the beginning of."""
         for lease, claim in self._claims.items():
             death = self.deaths.get(claim.life)
             if death and lease not in self._answered and lease not in self.lost_by_the_living:
-                yield Resumed(death, claim.payment, self._seconds_until_claimed(death, claim.attempt, claim.payment))
+                yield Resumed(
+                    death, claim.payment, self._seconds_until_claimed(death, claim.payment, claim.attempt + 1)
+                )
         for death in self.deaths.values():
-            holder = self._claims.get(death.lease)
-            before = self._last_seen.get((death.payment, death.attempt - 1), 0.0)
-            was_free = before < death.at and (holder is None or holder.at > death.at)
-            if was_free:
-                seconds = self._seconds_until_claimed(death, death.attempt - 1, death.payment)
+            if death.row is Row.CALLBACK:
+                yield Resumed(death, "", self._seconds_until_looked_for_callbacks(death))
+            elif self._was_free(death):
+                seconds = self._seconds_until_claimed(death, death.payment, death.attempt)
                 if seconds is not None:  # None: a ring too late, for a payment that was done.
                     yield Resumed(death, death.payment, seconds)
 
-    def _seconds_until_claimed(self, death: Entry, attempt: int, payment: str) -> float | None:
-        later = [self._claims[lease] for lease in self._leases[payment] if lease[1] > attempt and lease in self._claims]
-        first = min((claim.at for claim in later if claim.at > death.at), default=None)
-        unseen = self._unseen_claims.get((payment, attempt + 1))
-        if unseen and unseen.life != death.life and unseen.at > death.at and (first is None or unseen.at < first):
-            first = unseen.at
-        return None if first is None else first - death.at
+    def _was_free(self, death: Entry) -> bool:
+        holder = self._claims.get(death.lease)
+        before = self._last_seen.get((death.payment, death.attempt - 1), 0.0)
+        return before < death.at and (holder is None or holder.at > death.at)
 
-    @cached_property
-    def _leases(self) -> dict[str, list[Lease]]:
-        leases = defaultdict(list)
-        for entry in self._entries:
-            if entry.what == Step.CLAIMED:
-                leases[entry.payment].append(entry.lease)
-        return leases
+    def _seconds_until_claimed(self, death: Entry, payment: str, attempt: int) -> float | None:
+        claims = [claim.at for claim in self._claims_of[payment] if claim.attempt >= attempt]
+        return min((at - death.at for at in claims if at > death.at), default=None)
+
+    def _seconds_until_looked_for_callbacks(self, death: Entry) -> float | None:
+        looked = (entry for entry in self._entries if entry.row is Row.CALLBACK and entry.what == Step.CLAIMING)
+        return next((entry.at - death.at for entry in looked if entry.at > death.at), None)
 
     @cached_property
     def lost_by_the_living(self) -> set[Lease]:

@@ -20,6 +20,8 @@ class Row(StrEnum):
     VOID = "void"
     REFUND = "refund"
     STATUS_CHECK = "status check"
+    CALLBACK = "callback"
+    """Its batch has no lease and no call: it is one transaction, from looking for due ones to its commit."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ _UNREACHED: Final = {
     Row.AUTHORIZE: {Step.CLAIM_COMMITTING},
     Row.CAPTURE: {Step.CLAIM_COMMITTING, Step.COMMITTING},
     Row.VOID: {Step.CLAIM_COMMITTING, Step.COMMITTING},
+    Row.CALLBACK: set(Step) - {Step.CLAIMING, Step.COMMITTING, Step.RECORDED},
 }
 CELLS: Final = tuple((row, column) for row in Row for column in COLUMNS if column.step not in _UNREACHED.get(row, ()))
 

@@ -7,7 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, replace
 from itertools import count
@@ -47,8 +47,10 @@ class Slots:
         self._living: set[int] = set()
 
     @asynccontextmanager
-    async def running(self, how_many: int, log: Path) -> AsyncIterator[None]:
-        """Fill the slots until the block ends; then all who live drain and leave."""
+    async def running(self, how_many: int, log: Path, *, deadly: int) -> AsyncIterator[None]:
+        """Fill the slots until the block ends; then all who live drain and leave. In so many of them lives are ended
+        by the plan, in the others they go on.
+        """
         # What is killed writes no coverage, and measuring it would make every start slow.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         async with AsyncExitStack() as stack:
@@ -59,8 +61,8 @@ class Slots:
                 for _ in range(how_many)
             ]
             lives = [
-                asyncio.create_task(self._live(zygote, port))
-                for zygote, port in zip(zygotes, find_free_ports(how_many), strict=True)
+                asyncio.create_task(self._live(zygote, port, is_deadly=place < deadly))
+                for place, (zygote, port) in enumerate(zip(zygotes, find_free_ports(how_many), strict=True))
             ]
             try:
                 yield
@@ -77,12 +79,12 @@ class Slots:
         for pid in self._living:
             os.kill(pid, number)
 
-    async def _live(self, zygote: Process, port: int) -> None:
+    async def _live(self, zygote: Process, port: int, *, is_deadly: bool) -> None:
         if zygote.stdin is None or zygote.stdout is None:
             raise RuntimeError("the zygote has no pipes")
         while not self._stopping:
-            planned = self._plan.popleft() if self._plan else None
-            kill = planned or (None if self.done.is_set() else self._decoy)
+            planned = self._plan.popleft() if is_deadly and self._plan else None
+            kill = planned or (self._decoy if is_deadly and not self.done.is_set() else None)
             zygote.stdin.write(self._line(kill, port))
             pid = int(await zygote.stdout.readline())
             self._living.add(pid)
@@ -108,10 +110,3 @@ class Slots:
         }
         life = {"number": next(self._numbers), "settings": settings, "kill": asdict(kill) if kill else None}
         return json.dumps(life).encode() + b"\n"
-
-
-def read_complaints(log: Path) -> Iterator[str]:
-    """What the processors complained of beside a lease that they freed for a dead one."""
-    for line in log.read_text(errors="replace").splitlines():
-        if "leases.freed" not in line:
-            yield line

@@ -11,16 +11,16 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tests.support.crash_diary import Entry, write_entry
-from tests.support.crash_plan import Kill, row_of
+from tests.support.crash_plan import Kill, Row, row_of
 
 from gateway_common.payments.model import Operation, Payment
 from gateway_common.serving import run
 from gateway_processor import worker
 from gateway_processor.settings import ProcessorSettings
-from gateway_processor.steps import Step
+from gateway_processor.steps import CallbackStep, Step
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,14 @@ class Life:
     kill: Kill | None
 
 
+# Where a callback's batch is, in the words of the matrix.
+_CALLBACK_STEPS: Final = {
+    CallbackStep.HANDLING: Step.CLAIMING,
+    CallbackStep.COMMITTING: Step.COMMITTING,
+    CallbackStep.HANDLED: Step.RECORDED,
+}
+
+
 class Reaper:
     """Keeps the diary of a life, and ends it at its cell."""
 
@@ -40,13 +48,16 @@ class Reaper:
         self._diary = diary
         self._passings = 0
 
-    def __call__(self, operation: Operation, step: Step, payment: Payment) -> None:
+    def on_step(self, operation: Operation, step: Step, payment: Payment) -> None:
         row = row_of(operation, payment)
-        if row is None:
-            return
-        entry = Entry(
-            at=time.monotonic(), life=self._life.number, what=step, row=row, payment=payment.id, attempt=payment.attempt
-        )
+        if row is not None:
+            self._pass(row, step, payment.id, payment.attempt)
+
+    def on_callback_step(self, step: CallbackStep) -> None:
+        self._pass(Row.CALLBACK, _CALLBACK_STEPS[step], "", 0)
+
+    def _pass(self, row: Row, step: Step, payment: str, attempt: int) -> None:
+        entry = Entry(at=time.monotonic(), life=self._life.number, what=step, row=row, payment=payment, attempt=attempt)
         write_entry(self._diary, entry)
         kill = self._life.kill
         if kill is None or (row, step) != (kill.row, kill.step):
@@ -98,7 +109,7 @@ def main() -> None:
     threading.Thread(target=end_with_the_harness, daemon=True).start()
     os.environ.update(life.settings)
     reaper = Reaper(life, os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
-    run(lambda: worker.run(ProcessorSettings(), reaper))
+    run(lambda: worker.run(ProcessorSettings(), reaper.on_step, reaper.on_callback_step))
 
 
 if __name__ == "__main__":

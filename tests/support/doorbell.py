@@ -88,3 +88,13 @@ def hand_over(broker: DoorbellBroker, *payment_ids: str) -> None:
     """Give payments straight to the broker's own listener."""
     arguments = [{"payment_id": payment_id} for payment_id in payment_ids]
     broker.hand_over(PROCESS_PAYMENT, arguments, [{} for _ in payment_ids])
+
+
+class Gate:
+    """A job that runs until the test lets it end."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+
+    async def __call__(self, _: str) -> None:
+        await self.opened.wait()

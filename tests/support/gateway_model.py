@@ -209,6 +209,8 @@ class GatewayModel:
             self._change(payment, status="processing")
             self._tell(payment, "payment.processing")
         key, amount, refund_id = f"{payment_id}:{step}", payment.shown["amount"], None
+        if step == "void" and payment.expires_at is None:
+            key = f"{payment_id}:withdraw"
         if step == "capture":
             key, amount = f"{key}:{payment.captures}", payment.shown["amount_captured"]
         if step == "refund":
@@ -315,7 +317,7 @@ class GatewayModel:
 
     def _inquire_declined(self, payment: Record, _: Claim) -> None:
         payment.has_news = False
-        self._change(payment)
+        self._change(payment, needs_attention=False)
 
     def _inquire_approved(self, payment: Record, _: Claim) -> None:
         """Late: kept if its order still waits for a payment, else given back at once."""

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from redis.asyncio import Redis
 from tests.support.proxy import line_to
+from tests.support.redis_nodes import running_cluster
 from tests.support.redis_server import redis_server, silent_server
 from tests.support.waiting import wait_until
 
@@ -166,3 +167,22 @@ async def test_an_answer_that_comes_too_late_is_nobody_elses(redis_url: str) -> 
         [verdict] = await take_many(buckets, Bucket("second", Limit(0.001, burst=7)), 1)
 
     assert (verdict.limit, verdict.remaining) == (7, 6)
+
+
+async def test_on_a_cluster_the_limits_hold_for_many_buckets_that_are_asked_for_together() -> None:
+    many = [Bucket(f"bucket-{number}", Limit(0.001, burst=number + 1)) for number in range(20)]
+    with running_cluster() as cluster:
+        async with buckets_at(cluster.url) as buckets:
+            # Finding out where the slots are may take longer than a request waits for it; it goes on meanwhile.
+            await wait_until(lambda: _answers(buckets))
+            taken = await asyncio.gather(*(take_many(buckets, bucket, 30) for bucket in many))
+            # Some nodes know the script by now; one does not any more.
+            cluster.nodes[1].ask("SCRIPT", "FLUSH")
+            later = await asyncio.gather(*(take_many(buckets, bucket, 1) for bucket in many))
+
+    assert [allowed(verdicts) for verdicts in taken] == list(range(1, 21))
+    assert [allowed(verdicts) for verdicts in later] == [0] * 20
+
+
+async def _answers(buckets: TokenBuckets) -> bool:
+    return await buckets.take(Bucket("first", SLOW)) is not None

@@ -174,7 +174,7 @@ def test_the_published_key_in_a_database_of_real_money_is_a_danger(
     ("url", "sentence"),
     [
         ("redis://127.0.0.1:1/0", "The Redis of REDIS_URL can't be used: "),
-        ("amqp://127.0.0.1", "REDIS_URL must be a redis:// or rediss:// address."),
+        ("amqp://127.0.0.1", "REDIS_URL must be redis://host:6379/0, redis+sentinel://"),
     ],
 )
 def test_there_is_no_redis(gateway: Start, surroundings: dict[str, str], url: str, sentence: str) -> None:

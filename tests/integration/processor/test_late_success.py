@@ -9,6 +9,7 @@ from tests.support.merchants import Merchant
 from tests.support.processing import new_processor, work_off
 from tests.support.providers import ScriptedProvider
 from tests.support.records import (
+    make_due,
     read_audit,
     read_balances,
     read_event_types,
@@ -29,7 +30,7 @@ from gateway_common.orders.model import OrderStatus
 from gateway_common.payments.model import CaptureStatus, Payment, PaymentStatus, VoidStatus
 from gateway_common.queue.ringer import Ringer
 from gateway_processor.callbacks import CallbackHandler
-from gateway_processor.providers.base import Approved, Declined, Expired, Outcome, Pending
+from gateway_processor.providers.base import Approved, Declined, Expired, Outcome, Pending, Unknown
 
 DECLINED = Declined("payment_declined", "The bank said no.")
 YES = Approved("ref_1")
@@ -222,3 +223,51 @@ async def test_a_payment_that_nobody_was_asked_for_can_not_succeed(
 
     assert await read_outcomes(database) == ["unrelated"]
     assert (await read_payment(database, payment_id)).status is PaymentStatus.CANCELLED
+
+
+async def test_giving_it_back_is_another_request_than_the_one_that_the_provider_refused(
+    database: Database, ringer: Ringer, merchant: Merchant
+) -> None:
+    await want(database, LateSuccess.REFUND)
+    payment_id = await merchant.create()
+    waits = Pending(next_action={"type": "upi_qr"}, expires_at=system_clock())
+    paid = Declined("approved", "The customer has paid.")
+    provider = ScriptedProvider(waits, waits, paid, YES, YES)
+
+    await work_off(new_processor(database, ringer, provider), database, payment_id)
+
+    payment = await read_payment(database, payment_id)
+    assert (payment.status, payment.void_status) == (PaymentStatus.CANCELLED, VoidStatus.COMPLETED)
+    assert [call for call, *_ in provider.asked] == ["authorize", "status", "void", "status", "void"]
+    refused, done = (key for call, key, _ in provider.asked if call == "void")
+    assert refused != done, "under the same key a provider repeats what it answered first"
+    assert await read_audit(database) == []
+
+
+async def test_who_looked_at_it_is_needed_no_longer_when_the_provider_says_no_again(
+    database: Database, ringer: Ringer, merchant: Merchant, handler: CallbackHandler
+) -> None:
+    payment_id = await fail(database, ringer, merchant)
+    await call_back(database, payment_id)
+    await handler.handle()
+    await write_rows(database, "UPDATE payments SET operation_attempt = 20")
+    await new_processor(database, ringer, ScriptedProvider(Unknown("no answer"))).process(payment_id)
+    assert (await read_payment(database, payment_id)).needs_attention
+
+    await make_due(database, payment_id)
+    await new_processor(database, ringer, ScriptedProvider(DECLINED)).process(payment_id)
+
+    payment = await read_payment(database, payment_id)
+    assert (payment.status, payment.has_news, payment.needs_attention) == (PaymentStatus.FAILED, False, False)
+
+
+async def test_an_order_that_is_not_the_payments_any_more_is_an_error_and_not_looked_at_for_ever(
+    database: Database, ringer: Ringer, merchant: Merchant
+) -> None:
+    order = await store_order(database)
+    payment_id = await merchant.create(order_id=order.id)
+    await write_rows(database, "UPDATE orders SET payment_id = NULL")
+
+    with pytest.raises(OrderStateError):
+        async with asyncio.timeout(3):
+            await new_processor(database, ringer, ScriptedProvider(YES)).process(payment_id)

@@ -15,6 +15,7 @@ from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 
 AUTHORIZED = ["payment.created", "payment.processing", "payment.success"]
+START_SECONDS = 60.0
 TAKEN_UP_SECONDS = 5.0
 
 
@@ -43,6 +44,7 @@ async def test_payments_made_while_redis_is_away_are_done_by_two_processors_and_
         processor_process(database_url, server.url, master_key, PROCESSING_DELAY_MIN_MS="500") as first,
         processor_process(database_url, server.url, master_key, PROCESSING_DELAY_MIN_MS="500") as second,
     ):
+        await wait_until(lambda: workers_are(database, 2), seconds=START_SECONDS)
         payment_ids = [await merchant.create() for _ in range(10)]
         await wait_until(lambda: successes_are(database, 10))
 
@@ -74,6 +76,7 @@ async def test_without_redis_no_more_payments_are_taken_than_there_are_slots_and
             database_url, server.url, master_key, PROCESSING_DELAY_MIN_MS="2000", PROCESSOR_CONCURRENCY="3"
         ) as process,
     ):
+        await wait_until(lambda: workers_are(database, 1), seconds=START_SECONDS)
         payment_ids = [await merchant.create() for _ in range(8)]
         await wait_until(lambda: processing_are(database, 3), seconds=TAKEN_UP_SECONDS)
         await asyncio.sleep(1)
@@ -100,3 +103,7 @@ async def stopped_redis() -> AsyncIterator[RedisServer]:
 
 async def processing_are(database: Database, expected: int) -> bool:
     return await count(database, "status = 'processing'") == expected
+
+
+async def workers_are(database: Database, expected: int) -> bool:
+    return len(await read_rows(database, "SELECT FROM workers")) == expected

@@ -10,7 +10,19 @@ from gateway_common.telemetry import new_traceparent, parse_traceparent, trace_i
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 VALID = f"00-{TRACE}-b7ad6b7169203331-01"
-BOUNDED_LABELS = {"bucket", "check", "route", "method", "status", "queue", "outcome", "operation", "provider", "window"}
+BOUNDED_LABELS = {
+    "bucket",
+    "check",
+    "route",
+    "method",
+    "status",
+    "queue",
+    "outcome",
+    "operation",
+    "mode",
+    "provider",
+    "window",
+}
 
 
 @pytest.mark.parametrize("header", [VALID, VALID[:-2] + "00"])

@@ -61,6 +61,7 @@ ALTER TABLE merchants
     """
 ALTER TABLE simulator_operations
     ADD COLUMN next_outcome text,
+    ADD COLUMN next_in_seconds double precision,
     ADD COLUMN next_at timestamptz,
     ADD COLUMN expires_at timestamptz,
     ADD COLUMN callback_at timestamptz,
@@ -69,6 +70,9 @@ ALTER TABLE simulator_operations
     ADD COLUMN asked integer NOT NULL DEFAULT 1,
     ADD COLUMN refuses integer[] NOT NULL DEFAULT '{}'""",
     "CREATE INDEX simulator_operations_callback ON simulator_operations (callback_at) WHERE callback_at IS NOT NULL",
+    """
+CREATE INDEX simulator_operations_next ON simulator_operations (key)
+    WHERE next_outcome IS NOT NULL AND next_at IS NULL""",
     """
 DO $$
 BEGIN

@@ -7,6 +7,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway_common.redis_address import check_redis_url
+
 
 def normalize_database_url(url: str) -> str:
     """Give the address the driver we use, and a user where it has none.
@@ -25,6 +27,7 @@ def normalize_database_url(url: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(normalize_database_url)]
+RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -45,7 +48,7 @@ class StoreSettings(BaseSettings):
 
     database_url: DatabaseUrl
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
-    redis_url: str
+    redis_url: RedisUrl
     gateway_master_key: SecretStr
 
 

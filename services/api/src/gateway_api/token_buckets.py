@@ -10,13 +10,11 @@ from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from gateway_common.db.gather import Gatherer
 from gateway_common.logs import get_logger
+from gateway_common.queue.connection import RedisFailure, connect_redis
 
 TIMEOUT_SECONDS: Final = 0.1
 _TURNS: Final = 100
@@ -92,8 +90,9 @@ class TokenBuckets:
     """Takes tokens for concurrent requests in one round trip, and one call for each bucket among them."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis: Redis = Redis.from_url(
-            redis_url, max_connections=4, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 1)
+        # An answer may take longer than we wait for it: who judges is `_in_time`, which knows whether we were slow.
+        self._redis = connect_redis(
+            redis_url, timeout_seconds=BREAKER_SECONDS, connect_timeout_seconds=TIMEOUT_SECONDS, connections=4
         )
         self._gatherer: Gatherer[Bucket, Verdict | None] = Gatherer(self._take_batch, batch_max=_BATCH_MOST)
         self._closed_until = 0.0
@@ -113,7 +112,7 @@ class TokenBuckets:
             return [None] * len(wanted)
         try:
             levels = await _in_time(self._take_all(Counter(wanted)))
-        except (RedisError, OSError, TimeoutError) as error:
+        except RedisFailure as error:
             self._closed_until = time.monotonic() + BREAKER_SECONDS
             self._log.warning("rate_limit.skipped", error=str(error) or type(error).__name__)
             return [None] * len(wanted)

@@ -27,7 +27,7 @@ _RECORD_PAUSE_SECONDS: Final = 0.2
 _RECORD_PAUSE_LONGEST_SECONDS: Final = 2.0
 _READ_TURNS: Final = 64
 """Taskiq brings one ring every few turns of the loop. Who waits so long, a tenth of a millisecond, has company, and all
-that follows goes by larger batches: twice as many payments a second."""
+that follows goes by larger batches: a payment in a crowd costs a fourth to a third less CPU."""
 
 
 class PaymentProcessor:

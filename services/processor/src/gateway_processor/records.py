@@ -54,6 +54,9 @@ class Recorder:
             else:
                 saved = await self._save_together(change, conclusion)
         except OrderStateError:
+            if before.status in UNDER_WAY:
+                # Its order is its own: deciding again would not help.
+                raise
             # The order of a late success went to another payment since it was looked at: decide again.
             return False
         if saved.deliveries:

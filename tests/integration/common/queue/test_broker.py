@@ -10,24 +10,14 @@ import time
 import pytest
 import structlog
 from redis.asyncio import Redis
-from tests.support.doorbell import Listener, bell, hand_over, listening, new_broker, ring
+from tests.support.doorbell import Gate, Listener, bell, listening, new_broker, ring
 from tests.support.redis_server import redis_server, silent_server
 from tests.support.waiting import wait_until
 
-from gateway_common.queue.broker import BLOCK_MS
+from gateway_common.queue.broker import BLOCK_MS, DoorbellBroker, QueueUnavailableError
 from gateway_common.queue.messages import GROUP, PAYMENTS_STREAM
 
 OUTAGE_SECONDS = 3.0
-
-
-class Gate:
-    """A job that runs until the test lets it end."""
-
-    def __init__(self) -> None:
-        self.opened = asyncio.Event()
-
-    async def __call__(self, _: str) -> None:
-        await self.opened.wait()
 
 
 async def test_rings_sent_before_the_first_worker_ever_started_are_heard(redis_url: str) -> None:
@@ -137,52 +127,6 @@ async def test_messages_that_nobody_can_read_are_passed_over(redis_url: str) -> 
         await ring(ringing, "pay_1")
 
         await wait_until(lambda: worker.ended["pay_1"] == 1)
-
-
-async def test_what_is_handed_over_is_heard_while_redis_is_away_and_takes_the_same_slots() -> None:
-    gate = Gate()
-    async with redis_server() as server, bell(server.url) as ringing, listening(server.url, gate, slots=3) as worker:
-        await ring(ringing, "pay_read")
-        await wait_until(lambda: "pay_read" in worker.running)
-        await server.stop()
-
-        hand_over(worker.broker, *(f"pay_{number}" for number in range(4)))
-        await wait_until(lambda: len(worker.running) == 3)
-        await asyncio.sleep(0.2)
-        assert len(worker.running) == 3
-        assert worker.broker.free_slots == 0
-
-        await server.start()
-        gate.opened.set()
-        await ring(ringing, "pay_next")
-        await wait_until(lambda: worker.ended.total() == 6)
-
-    assert set(worker.started.values()) == {1}
-
-
-async def test_what_is_handed_over_does_not_wait_for_a_redis_that_hangs() -> None:
-    async with silent_server() as url, listening(url) as worker:
-        await asyncio.sleep(0.2)
-        started = time.monotonic()
-
-        hand_over(worker.broker, "pay_1", "pay_2")
-
-        await wait_until(lambda: worker.ended.total() == 2)
-        assert time.monotonic() - started < 1
-
-
-async def test_on_stop_jobs_that_were_handed_over_are_waited_for() -> None:
-    gate = Gate()
-    async with redis_server() as server, listening(server.url, gate) as worker:
-        await server.stop()
-        hand_over(worker.broker, "pay_1")
-        await wait_until(lambda: "pay_1" in worker.running)
-
-        worker.stop.set()
-        asyncio.get_running_loop().call_later(0.3, gate.opened.set)
-        await worker.listening
-
-        assert worker.ended == {"pay_1": 1}
 
 
 async def test_on_stop_running_jobs_end_and_the_backlog_stays_unread(redis_url: str) -> None:
@@ -377,3 +321,43 @@ async def test_stopping_does_not_wait_for_a_redis_that_does_not_answer() -> None
         await broker.shutdown()
 
         assert time.monotonic() - started < 3
+
+
+async def test_a_server_that_becomes_a_replica_is_left_for_whatever_its_address_means_next() -> None:
+    async with (
+        redis_server() as server,
+        Redis.from_url(server.url) as client,
+        bell(server.url) as ringing,
+        listening(server.url) as worker,
+    ):
+        await ring(ringing, "pay_1")
+        await wait_until(lambda: worker.ended["pay_1"] == 1)
+        before = (await client.info("stats"))["total_connections_received"]
+
+        await client.replicaof("127.0.0.1", "1")
+        with pytest.raises(QueueUnavailableError):
+            await ring(ringing, "pay_lost")
+        await asyncio.sleep(1)
+        assert (await client.info("stats"))["total_connections_received"] >= before + 2
+        await client.replicaof("NO", "ONE")
+        await ring(ringing, "pay_2")
+        await wait_until(lambda: worker.ended["pay_2"] == 1)
+
+
+async def test_a_reader_stops_when_it_is_told_to_whatever_step_it_is_at(redis_url: str) -> None:
+    async with bell(redis_url) as broker:
+        await broker.startup()
+        readers = [await _start_and_cancel(broker, after_steps=steps) for steps in range(40)]
+
+        done, _ = await asyncio.wait(readers, timeout=2 * BLOCK_MS / 1000)
+
+        assert [steps for steps, reader in enumerate(readers) if reader not in done] == []
+
+
+async def _start_and_cancel(broker: DoorbellBroker, *, after_steps: int) -> asyncio.Task[object]:
+    """Read as Taskiq's receiver does, and cancel at one of the steps of sending the request."""
+    reader = asyncio.ensure_future(anext(broker.listen()))
+    for _ in range(after_steps):
+        await asyncio.sleep(0)
+    reader.cancel()
+    return reader

@@ -134,33 +134,6 @@ async def test_a_customer_who_does_not_answer_lets_the_request_expire(provider: 
     assert await provider.status(request) == Expired()
 
 
-async def test_a_late_success_is_declined_first_then_approved_and_called_about_once(
-    provider: Simulator, database: Database, ringer: Ringer
-) -> None:
-    request = new_request("late@upi")
-
-    assert isinstance(await ask(provider, "authorize", request), Declined)
-    await wait_until(lambda: is_approved(provider, request))
-    await SimulatorCallbacks(database, ringer, system_clock).send()
-    await SimulatorCallbacks(database, ringer, system_clock).send()
-
-    assert await read_callbacks(database) == [(f"{request.key}:1", "pay_1", "approved")]
-
-
-async def test_a_late_success_waits_until_the_decline_is_told(database: Database) -> None:
-    deaf = Simulator(database, replace(QUICK, faults=FaultPlan(lost_answer=1.0)))
-    request = new_request("late@upi")
-    assert isinstance(await ask(deaf, "authorize", request), Unknown)
-    await asyncio.sleep(0.3)
-
-    assert isinstance(await deaf.status(request), Declined), "though it is long ready"
-    await wait_until(lambda: is_approved(deaf, request))
-
-
-async def is_approved(provider: Simulator, request: ProviderRequest) -> bool:
-    return await provider.status(request) == Approved()
-
-
 async def test_copies_of_a_callback_name_the_same_event_and_are_stored_once(database: Database, ringer: Ringer) -> None:
     simulator = Simulator(database, replace(QUICK, faults=FaultPlan(duplicate_callback=1.0)))
     request = new_request()

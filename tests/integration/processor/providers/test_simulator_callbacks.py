@@ -1,9 +1,13 @@
 """The simulator calls the gateway: late successes arrive, and copies and surplus calls change nothing."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from tests.support.merchants import Merchant
 from tests.support.processing import QUICK, new_processor, work_off
 from tests.support.records import (
+    make_due,
     read_audit,
     read_event_types,
     read_payment,
@@ -17,6 +21,7 @@ from gateway_common.clock import system_clock
 from gateway_common.db.database import Database
 from gateway_common.payments.model import PaymentStatus
 from gateway_common.queue.ringer import Ringer
+from gateway_common.simulator.faults import FaultPlan
 from gateway_processor.callbacks import CallbackHandler
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.simulator import Simulator
@@ -37,6 +42,23 @@ async def call(database: Database, ringer: Ringer) -> None:
     """Let the simulator call, and the gateway hear."""
     await SimulatorCallbacks(database, ringer, system_clock).send()
     await CallbackHandler(database, ringer, system_clock).handle()
+
+
+async def test_a_late_success_waits_until_the_payment_has_failed_however_long_that_takes(
+    database: Database, ringer: Ringer, merchant: Merchant
+) -> None:
+    payment_id = await merchant.create(vpa="late@upi")
+    deaf = Simulator(database, replace(QUICK, faults=FaultPlan(lost_answer=1.0)))
+    processor = new_processor(database, ringer, deaf)
+    await processor.process(payment_id)
+    await asyncio.sleep(0.3)
+    await call(database, ringer)
+    assert (await read_payment(database, payment_id)).status is PaymentStatus.PROCESSING
+
+    await make_due(database, payment_id)
+    await processor.process(payment_id)
+
+    assert (await read_payment(database, payment_id)).status is PaymentStatus.FAILED
 
 
 async def test_a_late_success_arrives_by_the_simulators_own_call_and_more_calls_change_nothing(

@@ -200,6 +200,20 @@ async def test_a_refund_that_stripe_refuses_has_failed_unless_it_was_made_before
     assert await stripe.refund(request) == Approved("pi_1")
 
 
+@pytest.mark.parametrize("operation", [Operation.AUTHORIZE, Operation.CAPTURE, Operation.REFUND])
+async def test_a_key_that_came_before_with_other_words_is_no_refusal_of_what_it_stands_for(
+    stripe: Stripe, server: Receiver, operation: Operation
+) -> None:
+    for path in (CONFIRM, CAPTURE, "/v1/refunds"):
+        server.answer(path, refusing(400, type="idempotency_error", message="Keys can only be used with the same ..."))
+    unseen = "requires_payment_method" if operation is Operation.AUTHORIZE else "requires_capture"
+    server.answer(f"{INTENTS}/pi_1", intent(unseen))
+    server.answer(REFUNDS, saying({"object": "list", "data": [], "has_more": False}))
+    call = {"authorize": stripe.authorize, "capture": stripe.capture, "refund": stripe.refund}[operation]
+
+    assert isinstance(await call(new_request(operation)), Unknown)
+
+
 async def test_a_refund_is_looked_for_on_every_page(stripe: Stripe, server: Receiver) -> None:
     request = new_request(Operation.REFUND)
     others = [{"id": f"re_{number}", "status": "succeeded", "metadata": {}} for number in range(100)]

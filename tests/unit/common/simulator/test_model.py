@@ -16,7 +16,6 @@ from gateway_common.simulator.model import (
     SimulatorPlan,
     UpiApp,
     authorization_key,
-    decide_delay_seconds,
     decide_operation,
 )
 
@@ -150,7 +149,7 @@ def test_a_late_payment_is_declined_then_approved_and_called_about() -> None:
     late = decide(vpa="late@upi")
 
     assert (late.outcome, late.next_outcome) == (SimulatedOutcome.PAYMENT_DECLINED, SimulatedOutcome.APPROVED)
-    assert late.callback_copies == 1
+    assert (late.callback_copies, late.next_in_seconds) == (1, late.ready_in_seconds)
 
 
 def test_a_payment_in_an_app_is_approved_after_the_delay_or_waits_for_a_person() -> None:
@@ -196,14 +195,6 @@ def test_each_fault_of_an_operation_happens_as_often_as_its_plan_says() -> None:
     assert 60 < len(late) < 140
     assert {each.outcome for each in late} == {SimulatedOutcome.PAYMENT_DECLINED}
     assert 440 < sum(each.callback_copies == 2 for each in operations) < 560
-
-
-def test_a_late_success_comes_as_long_after_the_decline_as_that_took() -> None:
-    asked = Asked(
-        key="pay_1:authorize", kind=OperationKind.AUTHORIZE, payment_id="pay_1", amount_minor=1, currency="INR"
-    )
-
-    assert decide_delay_seconds(PLAN, asked) == decide_operation(PLAN, asked).ready_in_seconds
 
 
 def test_the_simulator_knows_under_which_key_a_payment_is_authorized() -> None:

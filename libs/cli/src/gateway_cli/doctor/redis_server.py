@@ -16,13 +16,23 @@ async def examine_redis(environment: Mapping[str, str]) -> list[Answer]:
         return [problem("REDIS_URL is not set: `make up` needs none, the services by themselves do.")]
     asked = system_clock()
     try:
-        facts = await inspect_redis(url)
+        servers = await inspect_redis(url)
     except QueueUnavailableError as error:
         return [problem(f"The Redis of REDIS_URL can't be used: {error}")]
-    except ValueError:
-        return [problem("REDIS_URL must be a redis:// or rediss:// address.")]
-    clocks = compare_clocks("Redis", facts.now, asked, system_clock())
-    return [_judge_version(facts), clocks, _judge_policy(facts)]
+    except ValueError as error:
+        return [problem(f"REDIS_URL {error}.")]
+    answered = system_clock()
+    answers = [
+        answer
+        for facts in servers
+        for answer in (
+            _judge_version(facts),
+            compare_clocks("Redis", facts.now, asked, answered),
+            _judge_policy(facts),
+        )
+    ]
+    # The nodes of a cluster mostly have the same to say.
+    return list(dict.fromkeys(answers))
 
 
 def _judge_version(facts: RedisFacts) -> Answer:

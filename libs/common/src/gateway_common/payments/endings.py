@@ -75,8 +75,8 @@ def hear_news(payment: Payment, now: datetime) -> Payment | None:
 
 
 def hear_no_news(payment: Payment, now: datetime) -> Payment:
-    """The provider called, was asked, and says what it said before."""
-    return change(payment, now, has_news=False, operation_attempt=0)
+    """The provider called, was asked, and says what it said before: it holds no money, so nobody has to look."""
+    return change(payment, now, has_news=False, needs_attention=False, operation_attempt=0)
 
 
 def give_back(payment: Payment, now: datetime) -> Payment:

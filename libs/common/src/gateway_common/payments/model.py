@@ -82,7 +82,8 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One payment. `version` counts its changes; `attempt` counts its leases and fences their holders."""
+    """One payment. `version` counts its changes; `attempt` fences the holders of its leases: each lease and each
+    callback counts it up."""
 
     id: str
     merchant_id: str
@@ -338,6 +339,9 @@ def provider_key(payment: Payment, operation: Operation) -> str:
     """Our idempotency key for the provider: the same for every try of one decision, another for a new decision."""
     if operation is Operation.CAPTURE:
         return f"{payment.id}:capture:{payment.capture_number}"
+    if operation is Operation.VOID and payment.authorization_expires_at is None:
+        # A request is taken back. If the customer was faster, their authorization may have to be given back yet.
+        return f"{payment.id}:withdraw"
     # An inquiry asks about the authorization.
     return f"{payment.id}:{Operation.AUTHORIZE if operation is Operation.INQUIRE else operation}"
 

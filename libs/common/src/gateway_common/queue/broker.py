@@ -11,22 +11,22 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Final
 
 import orjson
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ClusterError, ResponseError
 from taskiq import AckableMessage, BrokerMessage
 from taskiq.formatters.proxy_formatter import ProxyFormatter
 from taskiq.serializers import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
 from gateway_common.logs import get_logger
+from gateway_common.queue.connection import RedisFailure, connect_redis
 from gateway_common.queue.messages import GROUP
 
 BLOCK_MS: Final = 2_000
 READ_MOST: Final = 64
 STREAM_MOST: Final = 100_000
 """Only workers trim; without one the stream would fill Redis. A ring that is cut off costs nothing, see the sweeper."""
+_STOCK_ADDRESS: Final = "redis://unused.invalid"
+_CONNECTIONS: Final = 8
 _CONNECT_TIMEOUT_SECONDS: Final = 2.0
 _STARTUP_TIMEOUT_SECONDS: Final = 2.0
 """A Redis that hangs would take twenty, in which neither work is taken nor a signal heard."""
@@ -44,32 +44,32 @@ class QueueUnavailableError(Exception):
 def _translated_errors() -> Iterator[None]:
     try:
         yield
-    except (RedisError, OSError) as error:
+    except RedisFailure as error:
         raise QueueUnavailableError(str(error) or type(error).__name__) from error
+
+
+def _heed_cancellation() -> None:
+    """Stop if this task was told to and nobody obeyed: on Python 3.11 a client that is just sending can miss it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class DoorbellBroker(RedisStreamBroker):
     """Reads and rings one stream. A reading process and a ringing one differ only in their timeout."""
 
     def __init__(self, url: str, *, stream: str, consumer: str, timeout_seconds: float = BLOCK_MS / 1000 + 3) -> None:
-        super().__init__(
-            url,
-            queue_name=stream,
-            consumer_group_name=GROUP,
-            consumer_name=consumer,
-            # From the beginning: a ring sent before the first worker ever started must not be skipped.
-            consumer_id="0",
-            max_connection_pool_size=8,
-            timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=min(timeout_seconds, _CONNECT_TIMEOUT_SECONDS),
-            health_check_interval=15,
-            retry=Retry(NoBackoff(), 1),
-        )
+        # The stock broker makes a pool for one server and a client per call. Its pool stays empty, for all that would
+        # connect it is replaced below: one shared client rings twice as fast, and knows Sentinels and clusters.
+        super().__init__(_STOCK_ADDRESS, queue_name=stream, consumer_group_name=GROUP, consumer_name=consumer)
         self.serializer = ORJSONSerializer()
         self.formatter = ProxyFormatter(self)
-        # The stock broker opens a client per call; one shared client rings twice as fast.
-        self._redis: Redis = Redis(connection_pool=self.connection_pool)
+        self._redis = connect_redis(
+            url,
+            timeout_seconds=timeout_seconds,
+            connect_timeout_seconds=min(timeout_seconds, _CONNECT_TIMEOUT_SECONDS),
+            connections=_CONNECTIONS,
+        )
         self._free_slots: Callable[[], int] = lambda: 1
         self._handed_over: deque[bytes] = deque()
         self._woken: asyncio.Future[None] | None = None
@@ -85,10 +85,14 @@ class DoorbellBroker(RedisStreamBroker):
         return max(0, self._free_slots() - len(self._handed_over))
 
     async def startup(self) -> None:
-        """Make stream and group if Redis is there; `listen` makes them otherwise, when it is."""
-        with contextlib.suppress(RedisError, TimeoutError):
+        """Make stream and group if Redis is there and has none; `listen` makes them otherwise, when it is."""
+        with contextlib.suppress(*RedisFailure, TimeoutError):
             async with asyncio.timeout(_STARTUP_TIMEOUT_SECONDS):
                 await super().startup()
+
+    async def _declare_consumer_group(self) -> None:
+        # From the beginning: a ring sent before the first worker ever started must not be skipped.
+        await self._redis.xgroup_create(self.queue_name, self.consumer_group_name, id="0", mkstream=True)
 
     async def kick(self, message: BrokerMessage) -> None:
         await self._redis.xadd(self.queue_name, {b"data": message.message}, maxlen=STREAM_MOST)
@@ -131,19 +135,20 @@ class DoorbellBroker(RedisStreamBroker):
     async def _read_through_outages(self) -> list[bytes]:
         pause = _FIRST_PAUSE_SECONDS
         while True:
+            _heed_cancellation()
             try:
                 messages = await self._read()
-            except ResponseError as error:
-                # NOGROUP and UNBLOCKED: somebody flushed Redis. Whatever was in there, PostgreSQL knows it.
-                self._log.warning("queue.group_lost", error=str(error))
+            except RedisFailure as error:
+                # NOGROUP and UNBLOCKED: somebody flushed Redis, or a new master never heard of the group. Whatever was
+                # in there, PostgreSQL knows it. A cluster that is down answers with an error too, but has lost nothing.
+                is_group_lost = isinstance(error, ResponseError) and not isinstance(error, ClusterError)
+                if is_group_lost or pause == _FIRST_PAUSE_SECONDS:
+                    event = "queue.group_lost" if is_group_lost else "queue.lost"
+                    self._log.warning(event, error=str(error) or type(error).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-                await self.startup()
-            except (RedisError, OSError) as error:
-                if pause == _FIRST_PAUSE_SECONDS:
-                    self._log.warning("queue.lost", error=str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                if is_group_lost:
+                    await self.startup()
             else:
                 if pause > _FIRST_PAUSE_SECONDS:
                     self._log.info("queue.back")
@@ -216,15 +221,17 @@ class DoorbellBroker(RedisStreamBroker):
 
     async def check(self) -> str:
         """Readiness: `ok` when Redis answers."""
-        await self._redis.ping()
+        # Of a cluster the node counts on which the stream lies.
+        await self._redis.xlen(self.queue_name)
         return "ok"
 
     async def shutdown(self) -> None:
         """Leave the group and close. Redis being away must not keep a process from stopping."""
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*RedisFailure):
             async with asyncio.timeout(_LEAVE_TIMEOUT_SECONDS):
                 await self._redis.xgroup_delconsumer(self.queue_name, self.consumer_group_name, self.consumer_name)
         await super().shutdown()
+        await self._redis.aclose()
 
 
 def _messages(task_name: str, kwargs: list[dict[str, Any]], labels: list[dict[str, Any]]) -> Iterator[bytes]:

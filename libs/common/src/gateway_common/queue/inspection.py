@@ -1,13 +1,16 @@
-"""What a Redis server is, for who wonders why something does not work."""
+"""What the servers at an address of Redis are, for who wonders why something does not work."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import RedisCluster
 
 from gateway_common.queue.broker import QueueUnavailableError
+from gateway_common.queue.connection import RedisClient, RedisFailure, connect_redis
+
+Info: TypeAlias = dict[str, Any]
+Time: TypeAlias = tuple[int, int]
 
 _TIMEOUT_SECONDS: Final = 3.0
 
@@ -23,18 +26,35 @@ class RedisFacts:
     now: datetime
 
 
-async def inspect_redis(url: str) -> RedisFacts:
-    """Ask the server at this address; QueueUnavailableError if it does not answer, ValueError for no address."""
-    client = Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS)
+async def inspect_redis(url: str) -> list[RedisFacts]:
+    """Ask the server at this address, the Sentinels' master, or each master of a cluster.
+
+    QueueUnavailableError if one does not answer, ValueError for no address.
+    """
+    client = connect_redis(
+        url, timeout_seconds=_TIMEOUT_SECONDS, connect_timeout_seconds=_TIMEOUT_SECONDS, connections=1
+    )
     try:
-        info = await client.info()
-        seconds, microseconds = await client.time()
-    except (RedisError, OSError) as error:
+        return [_read_facts(info, time) for info, time in await _ask(client)]
+    except RedisFailure as error:
         raise QueueUnavailableError(str(error) or type(error).__name__) from error
     finally:
         await client.aclose()
+
+
+async def _ask(client: RedisClient) -> list[tuple[Info, Time]]:
+    if not isinstance(client, RedisCluster):
+        return [(await client.info(), await client.time())]
+    await client.initialize()
+    return [
+        (await client.info(target_nodes=node), await client.time(target_nodes=node)) for node in client.get_primaries()
+    ]
+
+
+def _read_facts(info: Info, time: Time) -> RedisFacts:
     name = str(info.get("server_name", "redis"))
     compatible = str(info["redis_version"])
+    seconds, microseconds = time
     return RedisFacts(
         name=name,
         version=str(info.get(f"{name}_version", compatible)),

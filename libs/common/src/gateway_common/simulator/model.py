@@ -57,7 +57,9 @@ class SimulatedOperation:
     expires_at: datetime | None = None
     """Until when the customer may approve it in an app; None if no app is asked."""
     next_outcome: SimulatedOutcome | None = None
-    """What it says some time after it has said the outcome."""
+    """What it says later, when the gateway has ended the payment by the outcome."""
+    next_in_seconds: float | None = None
+    """How long after that."""
     callback_copies: int = 0
     """How often it tells the gateway when it is ready; 0 for not at all."""
     requests: int = 1
@@ -145,11 +147,6 @@ def decide_operation(plan: SimulatorPlan, asked: Asked) -> SimulatedOperation:
     )
 
 
-def decide_delay_seconds(plan: SimulatorPlan, asked: Asked) -> float:
-    """How long a request takes at the provider; a late success comes so long after the decline."""
-    return _draw_delay_seconds(plan, random.Random(f"{plan.seed}:{asked.name}"))  # noqa: S311 -- as above.
-
-
 def _draw_delay_seconds(plan: SimulatorPlan, chance: random.Random) -> float:
     seconds = chance.uniform(plan.delay_min_ms, plan.delay_max_ms) / 1000
     return seconds * (DELAY_TIMES if chance.random() < plan.faults.delay else 1)
@@ -173,6 +170,7 @@ def _authorize(
         operation,
         outcome=outcome,
         next_outcome=next_outcome,
+        next_in_seconds=None if next_outcome is None else operation.ready_in_seconds,
         answers=name != "timeout",
         ready_in_seconds=None if waits else operation.ready_in_seconds,
         expires_at=asked.expires_at,

@@ -23,8 +23,7 @@ END
 """
 _COLUMNS: Final = f"""
 simulator_operations.key, kind, payment_id, amount_minor, currency, {_NOW_SAYS} AS outcome, answers, requests, asked,
-refuses, expires_at, callback_copies, CASE WHEN simulator_operations.next_at IS NULL THEN next_outcome END AS
-next_outcome,
+refuses, expires_at, callback_copies, next_outcome, next_in_seconds,
 CASE WHEN ready_at IS NOT NULL THEN greatest(extract(epoch FROM ready_at - now()), 0) END AS ready_in_seconds
 """
 _FIRST: Final = "simulator_operations.requests = 0"
@@ -34,18 +33,18 @@ WITH input AS (
     SELECT row.*, now() + make_interval(secs => ready_in_seconds) AS ready_at
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
         key text, kind text, payment_id text, amount_minor bigint, currency text, outcome text, answers boolean,
-        ready_in_seconds double precision, expires_at timestamptz, next_outcome text, callback_copies integer,
-        refuses integer[], withdraws text
+        ready_in_seconds double precision, expires_at timestamptz, next_outcome text, next_in_seconds double precision,
+        callback_copies integer, refuses integer[], withdraws text
     )
 ), saved AS (
     INSERT INTO simulator_operations (
         key, kind, payment_id, amount_minor, currency, outcome, answers, ready_at, expires_at, next_outcome,
-        callback_copies, callback_at, refuses, requests, asked, created_at
+        next_in_seconds, callback_copies, callback_at, refuses, requests, asked, created_at
     )
     SELECT
         key, kind, payment_id, amount_minor, currency, outcome, answers, ready_at, expires_at, next_outcome,
-        callback_copies, CASE WHEN callback_copies > 0 AND next_outcome IS NULL THEN ready_at END, refuses,
-        CASE WHEN 1 = ANY (refuses) THEN 0 ELSE 1 END, 1, now()
+        next_in_seconds, callback_copies, CASE WHEN callback_copies > 0 AND next_outcome IS NULL THEN ready_at END,
+        refuses, CASE WHEN 1 = ANY (refuses) THEN 0 ELSE 1 END, 1, now()
     FROM input
     ORDER BY key
     ON CONFLICT (key) DO UPDATE SET
@@ -71,11 +70,20 @@ WITH input AS (
 SELECT * FROM saved
 """)
 _FIND = text(f"SELECT {_COLUMNS} FROM simulator_operations WHERE key = ANY (:keys) AND requests > 0")
-# A late success is late because a decline was told before, not because of the time of the day: so no run differs.
-_TELL = text("""
-UPDATE simulator_operations
-SET next_at = now() + make_interval(secs => :after_seconds), callback_at = now() + make_interval(secs => :after_seconds)
-WHERE key = :key AND next_outcome IS NOT NULL AND next_at IS NULL
+# A late success is late because the payment has ended, not by the time of the day: so no run differs from another.
+_START_LATE = text("""
+WITH ended AS (
+    SELECT simulator_operations.key
+    FROM simulator_operations JOIN payments ON payments.id = simulator_operations.payment_id
+    WHERE next_outcome IS NOT NULL AND next_at IS NULL AND payments.status = 'failed'
+    ORDER BY simulator_operations.key
+    LIMIT :most
+    FOR NO KEY UPDATE OF simulator_operations SKIP LOCKED
+)
+UPDATE simulator_operations SET
+    next_at = now() + make_interval(secs => next_in_seconds),
+    callback_at = now() + make_interval(secs => next_in_seconds)
+FROM ended WHERE simulator_operations.key = ended.key
 """)
 _SETTLE = text("""
 UPDATE simulator_operations
@@ -127,7 +135,7 @@ async def save_operations(connection: Connection, operations: Sequence[Simulated
     """Enter requests into the account; a key that was taken up before keeps its first answer and is counted."""
     fields = (
         *("key", "kind", "payment_id", "amount_minor", "currency", "outcome", "answers", "ready_in_seconds"),
-        *("expires_at", "next_outcome", "callback_copies", "refuses"),
+        *("expires_at", "next_outcome", "next_in_seconds", "callback_copies", "refuses"),
     )
     rows = [
         {name: getattr(operation, name) for name in fields}
@@ -146,9 +154,9 @@ async def find_operations(connection: Connection, keys: Sequence[str]) -> list[S
     return [found.get(key) for key in keys]
 
 
-async def tell_decline(connection: Connection, key: str, *, after_seconds: float) -> None:
-    """The gateway hears now that it was declined; after so long it is approved, and called about."""
-    await connection.execute(_TELL, {"key": key, "after_seconds": after_seconds})
+async def start_late_successes(connection: Connection, *, most: int) -> None:
+    """Have declines that are to be approved later approved when their time has passed since the payment failed."""
+    await connection.execute(_START_LATE, {"most": most})
 
 
 async def settle_authorization(

@@ -1,6 +1,6 @@
 """The simulator's own account, as a real provider would keep it on its side. The gateway's rules never read it."""
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Integer, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Double, Integer, Table, Text
 
 from gateway_common.db.tables import id_column, metadata, time_column
 
@@ -21,8 +21,9 @@ simulator_operations = Table(
     Column("asked", Integer, nullable=False, server_default="1"),
     Column("refuses", ARRAY(Integer), nullable=False, server_default="{}"),
     time_column("created_at"),
-    # What it says some time after it has said the outcome, from when on, and until when it waits for the customer.
+    # What it says later, how long after the payment has ended, from when on, and until when it waits for the customer.
     Column("next_outcome", Text),
+    Column("next_in_seconds", Double),
     time_column("next_at", nullable=True),
     time_column("expires_at", nullable=True),
     # When it next calls the gateway about it, how often it then says the same, and how often it has called.

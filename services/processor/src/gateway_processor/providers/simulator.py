@@ -23,10 +23,9 @@ from gateway_common.simulator.model import (
     SimulatedOperation,
     SimulatedOutcome,
     SimulatorPlan,
-    decide_delay_seconds,
     decide_operation,
 )
-from gateway_common.simulator.store import find_operations, find_payee, save_operations, tell_decline
+from gateway_common.simulator.store import find_operations, find_payee, save_operations
 from gateway_processor.providers.base import (
     Approved,
     Declined,
@@ -88,7 +87,7 @@ class Simulator:
         if operation is None:
             return Missing()
         if operation.is_ready:
-            return await self._answer(request, operation)
+            return _outcome(operation.outcome)
         if operation.expires_at is not None:
             return await self._wait_for_app(request, operation)
         return Pending(check_in_seconds=operation.ready_in_seconds)
@@ -111,7 +110,7 @@ class Simulator:
             if kind is OperationKind.AUTHORIZE:
                 # A tester may have decided otherwise in the meantime.
                 operation = await self._finds.submit(request.key) or operation
-        return await self._answer(request, operation)
+        return _outcome(operation.outcome)
 
     def _asked(self, kind: OperationKind, request: ProviderRequest) -> Asked:
         asks_app = (
@@ -153,14 +152,6 @@ class Simulator:
         return Pending(
             check_in_seconds=operation.ready_in_seconds, next_action=next_action, expires_at=operation.expires_at
         )
-
-    async def _answer(self, request: ProviderRequest, operation: SimulatedOperation) -> Outcome:
-        if operation.next_outcome is not None:
-            kind = OperationKind(request.operation)
-            after_seconds = decide_delay_seconds(self._plan, self._asked(kind, request))
-            async with self._database.statement() as connection:
-                await tell_decline(connection, operation.key, after_seconds=after_seconds)
-        return _outcome(operation.outcome)
 
     async def _save(self, operations: Sequence[SimulatedOperation]) -> list[SimulatedOperation]:
         async with self._database.statement() as connection:

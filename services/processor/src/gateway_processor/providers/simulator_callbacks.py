@@ -8,7 +8,7 @@ from gateway_common.clock import Clock
 from gateway_common.db.database import Database
 from gateway_common.providers.model import SIMULATOR
 from gateway_common.queue.ringer import Ringer
-from gateway_common.simulator.store import take_due_callbacks
+from gateway_common.simulator.store import start_late_successes, take_due_callbacks
 
 SEND_EVERY_SECONDS: Final = 0.5
 BATCH_MOST: Final = 200
@@ -27,6 +27,7 @@ class SimulatorCallbacks:
 
     async def _send_batch(self) -> int:
         async with self._database.transaction() as connection:
+            await start_late_successes(connection, most=BATCH_MOST)
             due = await take_due_callbacks(connection, most=BATCH_MOST)
             now = self._clock()
             callbacks = [copy for each in due for copy in simulated_callbacks(each, provider=SIMULATOR, now=now)]

@@ -90,10 +90,15 @@ class Stripe:
             return Unknown("Stripe says it did what it did not", reference) if isinstance(outcome, Missing) else outcome
         if not answers.is_refused(answer):
             return answers.failure_of(answer, reference)
-        # It may be refused because it was done before: what is true now decides, not the error.
+        return await self._explain(talk, request, answer, reference)
+
+    async def _explain(self, talk: Conversation, request: ProviderRequest, refusal: Answer, reference: str) -> Outcome:
+        """It may be refused because it was done before: what is true now decides, not the error."""
         match await self._look(talk, request, reference):
+            case Missing() if answers.is_key_reused(refusal):
+                return Unknown("Stripe knows the key from another request", reference)
             case Missing():
-                return decline_of(answers.error_of(answer), "provider_refused", reference)
+                return decline_of(answers.error_of(refusal), "provider_refused", reference)
             case Unreachable(reason):
                 return Unknown(reason, reference)
             case outcome:
