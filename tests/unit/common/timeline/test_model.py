@@ -56,7 +56,10 @@ VOID_REFUSED = payment(
     PaymentStatus.CANCELLED, void_status=VoidStatus.FAILED, needs_attention=True, authorization_expires_at=EXPIRES
 )
 WITHDRAWING = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.PENDING)
-NOT_WITHDRAWN = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.FAILED, needs_attention=True)
+NOT_WITHDRAWN = payment(
+    PaymentStatus.EXPIRED, provider="simulator", void_status=VoidStatus.FAILED, needs_attention=True, has_news=True
+)
+NOT_WITHDRAWN_NOR_PAID = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.FAILED)
 EXPIRED_UNANSWERED = payment(PaymentStatus.EXPIRED)
 EXPIRING = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.PENDING, authorization_expires_at=EXPIRES)
 EXPIRED = payment(PaymentStatus.EXPIRED, void_status=VoidStatus.COMPLETED)
@@ -115,9 +118,10 @@ EVERY_STATE: list[tuple[Payment, Work, str, WaitingFor, datetime | None]] = [
     (EXPIRING, IS_DUE, "A processor asks the provider to give the authorization back.", WaitingFor.PROCESSOR, DUE),
     (WITHDRAWING, IS_DUE, "A processor asks the provider to take the request back.", WaitingFor.PROCESSOR, DUE),
     (
-        NOT_WITHDRAWN, RESTS, "The provider did not take the request back. Ask there what became of it.",
-        WaitingFor.SUPPORT, None,
+        NOT_WITHDRAWN, IS_DUE, "A processor asks the provider to say what became of the payment.",
+        WaitingFor.PROCESSOR, DUE,
     ),
+    (NOT_WITHDRAWN_NOR_PAID, RESTS, "Nothing: the payment expired.", WaitingFor.NOBODY, None),
     (EXPIRED, RESTS, "Nothing: the payment expired.", WaitingFor.NOBODY, None),
 ]  # fmt: skip
 

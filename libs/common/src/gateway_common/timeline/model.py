@@ -72,11 +72,6 @@ _ASKING: Final = {
     Operation.REFUND: "refund the customer",
     Operation.INQUIRE: "say what became of the payment",
 }
-_NOT_VOIDED: Final = {
-    True: "The provider did not void the authorization. It lapses by itself; ask the provider to hurry.",
-    False: "The provider did not take the request back. Ask there what became of it.",
-}
-"""By whether there was an authorization."""
 _ENDED: Final = {
     PaymentStatus.FAILED: "Nothing: the payment failed. A new payment may be made.",
     PaymentStatus.CANCELLED: "Nothing: the payment was cancelled.",
@@ -115,8 +110,11 @@ def next_step(payment: Payment, work: Work) -> NextStep:
         )
     if operation is not None:
         return _work_step(payment, operation, work)
-    if payment.void_status is VoidStatus.FAILED:
-        return NextStep(what=_NOT_VOIDED[_was_authorized(payment)], waiting_for=WaitingFor.SUPPORT)
+    if payment.void_status is VoidStatus.FAILED and _was_authorized(payment):
+        return NextStep(
+            what="The provider did not void the authorization. It lapses by itself; ask the provider to hurry.",
+            waiting_for=WaitingFor.SUPPORT,
+        )
     if payment.status is not PaymentStatus.SUCCESS:
         return NextStep(what=_ENDED[payment.status], waiting_for=WaitingFor.NOBODY)
     return _resting_step(payment)
@@ -142,7 +140,7 @@ def _work_step(payment: Payment, operation: Operation, work: Work) -> NextStep:
             waiting_for=WaitingFor.PROVIDER,
             at=work.due_at,
         )
-    if payment.needs_attention:
+    if payment.needs_attention and payment.operation_attempt > 0:
         return NextStep(
             what=f"The provider has not said for long whether it could {doing}. It is asked again; ask there too.",
             waiting_for=WaitingFor.SUPPORT,
