@@ -83,7 +83,8 @@ class Operation(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """One payment. `version` counts its changes; `attempt` fences the holders of its leases: each lease and each
-    callback counts it up."""
+    callback counts it up.
+    """
 
     id: str
     merchant_id: str
