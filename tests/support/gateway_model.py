@@ -260,13 +260,16 @@ class GatewayModel:
         self.free_order(payment)
 
     def hear(self, payment: Record) -> None:
-        """Its provider called: one that ended without an authorization is asked about."""
+        """Its provider called: it is asked about, if something is open or it ended without an authorization."""
         has_ended = payment.shown["status"] in {"failed", "cancelled", "expired"}
         may_be_late = has_ended and payment.is_with_provider and payment.expires_at is None
         if may_be_late and payment.void in {None, "failed"} and not payment.has_news:
             payment.has_news = True
             payment.tries = 0
             self._change(payment)
+        if payment.is_with_provider and self.next_step(payment) not in {None, "expire"}:
+            # What a worker that lost the payment was told before the call is no answer to it.
+            payment.lease += 1
 
     def drop_leases(self) -> None:
         """Every worker died."""
