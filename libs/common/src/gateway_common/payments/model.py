@@ -82,9 +82,7 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One payment. `version` counts its changes; `attempt` fences the holders of its leases: each lease and each
-    callback counts it up.
-    """
+    """One payment. `version` counts its changes; `attempt` counts leases and callbacks, and fences off old holders."""
 
     id: str
     merchant_id: str
