@@ -1,6 +1,7 @@
 """Callbacks as doorbells: whatever comes, however often and in whatever order, only the provider's answer counts."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from prometheus_client import REGISTRY
@@ -72,7 +73,8 @@ async def test_a_callback_about_an_unknown_outcome_has_the_provider_asked_at_onc
     await handler.handle()
 
     assert await read_outcomes(database) == [ASKED]
-    assert await read_payment(database, payment_id) == before, "what it said moved nothing"
+    fenced = replace(before, attempt=before.attempt + 1)
+    assert await read_payment(database, payment_id) == fenced, "what it said moved nothing"
     assert payment_id in ringer._waiting, "it is rung for at once"
     await new_processor(database, ringer, provider).process(payment_id)
     assert [call for call, *_ in provider.asked] == ["authorize", "status"]
@@ -240,6 +242,27 @@ async def test_a_payment_whose_holder_died_is_heard_of_when_its_lease_is_free(
     assert await read_outcomes(database) == [ASKED]
 
 
+@pytest.mark.parametrize("earlier", [DECLINED, Unknown("no answer")])
+async def test_an_answer_from_before_the_call_by_a_worker_that_lost_its_lease_does_not_answer_it(
+    database: Database, ringer: Ringer, merchant: Merchant, handler: CallbackHandler, earlier: Outcome
+) -> None:
+    payment_id = await merchant.create()
+    slow = new_processor(database, ringer, ScriptedProvider(earlier), worker_id="wrk_slow")
+    claimed = await slow.claim(payment_id)
+    assert claimed is not None
+    answer = await slow.call(claimed)
+    await free_leases(database)
+    await call_back(database, payment_id)
+    await handler.handle()
+    assert await read_outcomes(database) == [ASKED]
+
+    await slow.record(claimed, answer)
+    await new_processor(database, ringer, ScriptedProvider(Approved("ref_1"))).process(payment_id)
+
+    assert (await read_payment(database, payment_id)).status is PaymentStatus.SUCCESS
+    assert await read_audit(database) == []
+
+
 async def test_a_callback_about_an_open_capture_has_the_provider_asked_and_one_about_a_settled_payment_nobody(
     database: Database, ringer: Ringer, merchant: Merchant, handler: CallbackHandler
 ) -> None:
@@ -263,7 +286,7 @@ async def test_a_callback_about_an_open_capture_has_the_provider_asked_and_one_a
     assert [each[:3] for each in await read_answers(database, payment_id)] == [
         (1, "authorize", "approved"),
         (2, "capture", "unknown"),
-        (3, "capture", "approved"),
+        (4, "capture", "approved"),
     ]
     assert await read_audit(database) == []
 

@@ -4,6 +4,7 @@ A callback only says where to look: it is handled as soon as its payment is due 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from gateway_common.callbacks.model import CallbackOutcome, DueCallback, HandledCallback
@@ -109,6 +110,9 @@ class CallbackHandler:
             if payment is not None and payment.provider == callback.provider:
                 after = hear_news(payment, now)
                 if after is not None:
+                    # Whoever lost the lease and is about to record what was said before the call must not: the
+                    # question would be taken for answered.
+                    after = replace(after, attempt=after.attempt + 1)
                     changes[payment.id] = PaymentChange(before=payment, after=after, due_in_seconds=0)
         return changes
 

@@ -82,7 +82,9 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One payment. `version` counts its changes; `attempt` counts its leases and fences their holders."""
+    """One payment. `version` counts its changes; `attempt` fences the holders of its leases: each lease and each
+    callback counts it up.
+    """
 
     id: str
     merchant_id: str
