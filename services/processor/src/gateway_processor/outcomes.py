@@ -7,7 +7,7 @@ from typing import Final
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.ledger.model import Posting
 from gateway_common.orders.model import Order, order_snapshot
-from gateway_common.payments import endings
+from gateway_common.payments import endings, requests
 from gateway_common.payments import model as payments
 from gateway_common.payments.model import Operation, Payment, next_due_seconds, post_capture
 from gateway_common.refunds import model as refunds
@@ -95,7 +95,7 @@ class Concluder:
             case Pending():
                 return _wait(payment, outcome, now)
             case Unreachable() if claimed.is_first_try:
-                after = payments.reroute(payment, now, provider=fallback)
+                after = requests.reroute(payment, now, provider=fallback)
                 due_in_seconds = 0.0 if fallback else _backoff(payment.attempt, UNREACHABLE_LONGEST_SECONDS)
                 return _unsettled(after, due_in_seconds)
             case _:
@@ -129,9 +129,9 @@ def _referred(payment: Payment, outcome: Outcome) -> Payment:
 
 def _wait(payment: Payment, outcome: Pending, now: datetime) -> Conclusion:
     """The provider waits for the customer, until their time is up; then the request is taken back."""
-    if payments.is_request_expired(payment, now):
+    if requests.is_request_expired(payment, now):
         return _of_payment(endings.expire_request(payment, now, withdraw=True), now, EventType.PAYMENT_EXPIRED)
-    after = payments.wait_for_customer(
+    after = requests.wait_for_customer(
         payment,
         now,
         next_action=payment.next_action if outcome.next_action is None else dict(outcome.next_action),
@@ -148,7 +148,7 @@ def _ask_again(payment: Payment, outcome: Outcome, now: datetime) -> Conclusion:
     """Without evidence nothing moves; the provider is asked later and later, and in the end a person is."""
     due_in_seconds = _check_in_seconds(payment, outcome)
     if due_in_seconds >= STATUS_CHECK_LONGEST_SECONDS and isinstance(outcome, Unknown | Unreachable):
-        payment = payments.ask_for_attention(payment, now)
+        payment = requests.ask_for_attention(payment, now)
     return _unsettled(payment, due_in_seconds)
 
 
