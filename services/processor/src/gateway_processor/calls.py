@@ -75,7 +75,9 @@ async def _ask(provider: Provider, claimed: Claimed, request: ProviderRequest) -
 def request_of(claimed: Claimed, *, timeout_seconds: float) -> ProviderRequest:
     """What the provider is told of the claimed operation."""
     payment, refund = claimed.payment, claimed.refund
-    key, amount_minor, decided_at = provider_key(payment, claimed.operation), payment.amount_minor, payment.created_at
+    key, amount_minor = provider_key(payment, claimed.operation), payment.amount_minor
+    # The first claim changes the payment, and those after it do not. What is changed later was asked for some time.
+    decided_at = payment.created_at if payment.needs_attention else payment.updated_at
     if refund is not None:
         key, amount_minor, decided_at = refund.id, refund.amount_minor, refund.created_at
     elif claimed.operation is Operation.CAPTURE:

@@ -76,6 +76,16 @@ async def test_if_it_is_not_back_everybody_waits_as_long_again() -> None:
     assert len(provider.asked) == 4
 
 
+async def test_a_provider_that_answers_but_does_not_know_a_payment_is_not_down() -> None:
+    lost = Unknown("its key is forgotten", is_down=False)
+    provider, breaker, _ = behind_breaker(*[lost] * 6)
+
+    for _ in range(6):
+        assert await breaker.status(REQUEST) == lost
+
+    assert len(provider.asked) == 6
+
+
 async def test_silence_until_the_callers_deadline_is_a_failure() -> None:
     _, breaker, _ = behind_breaker()
 

@@ -82,6 +82,8 @@ class Unknown:
 
     reason: str
     reference: str | None = None
+    is_down: bool = field(default=True, compare=False)
+    """Whether it looks as if the provider does not work; not if it is only this payment of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Breaker:
         failed = True
         try:
             answer = await call(request)
-            failed = isinstance(answer, Unknown | Unreachable)
+            failed = answer.is_down if isinstance(answer, Unknown) else isinstance(answer, Unreachable)
         finally:
             # Also when the caller's deadline ends the call: silence is a failure.
             line.count(failed=failed)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from gateway_common.logs import get_logger
 from gateway_common.payments.model import Payment, PaymentMethod
 from gateway_common.providers.book import RouteBook
 from gateway_common.providers.model import check_served
@@ -16,10 +17,15 @@ class Providers:
     def __init__(self, providers: Mapping[str, Provider], routes: RouteBook) -> None:
         self._providers = providers
         self._routes = routes
+        self._log = get_logger()
 
     def get(self, name: str) -> Provider:
         """The provider; one that can't be reached if it is not set up here."""
-        return self._providers.get(name) or _Absent(name)
+        provider = self._providers.get(name)
+        if provider is None:
+            self._log.error("provider.not_set_up", provider=name)
+            return _Absent(name)
+        return provider
 
     async def choose(self, payment: Payment) -> str:
         """Who is to be asked first: the first of the route that is up, else the first. NoProviderError without one."""

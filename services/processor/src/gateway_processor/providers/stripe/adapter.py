@@ -25,7 +25,7 @@ KEYS_LAST: Final = timedelta(hours=23)
 """Stripe may forget an Idempotency-Key after 24 hours; then the same request would make a second intent."""
 REFUND_PAGES_MOST: Final = 10
 _INTENTS: Final = "/v1/payment_intents"
-_NAMELESS: Final = Unknown("Stripe's name for the payment is not known")
+_NAMELESS: Final = Unknown("Stripe's name for the payment is not known", is_down=False)
 
 
 class Stripe:
@@ -87,7 +87,9 @@ class Stripe:
             return _referred(answer, reference)
         if answer.is_success:
             outcome = _outcome_of(request, answer.body, reference)
-            return Unknown("Stripe says it did what it did not", reference) if isinstance(outcome, Missing) else outcome
+            if isinstance(outcome, Missing):
+                return Unknown("Stripe says it did what it did not", reference, is_down=False)
+            return outcome
         if not answers.is_refused(answer):
             return answers.failure_of(answer, reference)
         return await self._explain(talk, request, answer, reference)
@@ -96,7 +98,7 @@ class Stripe:
         """It may be refused because it was done before: what is true now decides, not the error."""
         match await self._look(talk, request, reference):
             case Missing() if answers.is_key_reused(refusal):
-                return Unknown("Stripe knows the key from another request", reference)
+                return Unknown("Stripe knows the key from another request", reference, is_down=False)
             case Missing():
                 return decline_of(answers.error_of(refusal), "provider_refused", reference)
             case Unreachable(reason):
@@ -125,7 +127,7 @@ class Stripe:
         if request.operation is not Operation.AUTHORIZE:
             return _NAMELESS
         if self._clock() - request.decided_at > KEYS_LAST:
-            return Unknown("Stripe may have forgotten the key, and what it answered then is not known")
+            return Unknown("Stripe may have forgotten the key, and what it answered is not known", is_down=False)
         return await self._make_intent(talk, request)
 
     async def _look(self, talk: Conversation, request: ProviderRequest, reference: str) -> Outcome | Missing:
@@ -150,7 +152,7 @@ class Stripe:
             if not isinstance(answer, Answer) or not answer.body.get("has_more"):
                 return Missing()
             form = form | {"starting_after": refunds[-1]["id"]}
-        return Unknown("the payment has more refunds at Stripe than are looked through", reference)
+        return Unknown("the payment has more refunds at Stripe than are looked through", reference, is_down=False)
 
 
 def _outcome_of(request: ProviderRequest, body: Mapping[str, Any], reference: str) -> Outcome | Missing:
@@ -170,7 +172,7 @@ def _silence_of(answer: Answer | Silence, reference: str | None) -> Silence:
     """Nothing could be seen. What Stripe does not find is not missing: another account's key finds nothing either."""
     failure = answers.failure_of(answer, reference) if isinstance(answer, Answer) else _referred(answer, reference)
     if isinstance(failure, Declined):
-        return Unknown("Stripe declined to be asked", reference)
+        return Unknown("Stripe declined to be asked", reference, is_down=False)
     return failure
 
 

@@ -72,7 +72,7 @@ def capture_of(intent: Mapping[str, Any], reference: str, amount: int) -> Settle
             received = intent.get("amount_received", amount)
             if received != amount:
                 # Not by us. Booking either amount would be a guess: a person has to look.
-                return Unknown(f"Stripe took {received} where {amount} was asked for", reference)
+                return Unknown(f"Stripe took {received} where {amount} was asked for", reference, is_down=False)
             return Approved(reference)
         case "processing":
             return Pending(reference=reference)
@@ -115,4 +115,4 @@ def refund_of(refund: Mapping[str, Any], reference: str) -> Settled | Missing:
 
 
 def _unheard_of(what: str, status: object, reference: str) -> Unknown:
-    return Unknown(f"Stripe's {what} has the status {status!r}", reference)
+    return Unknown(f"Stripe's {what} has the status {status!r}", reference, is_down=False)
