@@ -73,6 +73,18 @@ def rate_limit_checks(bucket: str, outcome: str) -> Counter:
     return RATE_LIMIT_CHECKS.labels(bucket, outcome)
 
 
+@lru_cache(maxsize=256)
+def job_metrics(operation: str, outcome: str) -> tuple[Counter, Histogram]:
+    """The counter and histogram of one kind of job, kept like those below."""
+    return JOBS.labels(operation, outcome), JOB_SECONDS.labels(operation)
+
+
+@lru_cache(maxsize=256)
+def provider_seconds(provider: str, operation: str, outcome: str) -> Histogram:
+    """The histogram of one kind of provider call, kept like those below."""
+    return PROVIDER_SECONDS.labels(provider, operation, outcome)
+
+
 @lru_cache(maxsize=1024)
 def http_metrics(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
     """The counter and histogram of one kind of answer. Kept, for finding them costs more than counting."""

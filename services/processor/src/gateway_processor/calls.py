@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gateway_common.logs import get_logger
 from gateway_common.payments.model import Operation, Payment, ProviderAnswer, provider_key
-from gateway_common.telemetry import PROVIDER_SECONDS
+from gateway_common.telemetry import provider_seconds
 from gateway_processor.claims import Claimed
 from gateway_processor.providers.base import (
     Approved,
@@ -37,9 +37,8 @@ class Calls:
         """The provider's outcome; unknown if there was no answer in time."""
         started = time.monotonic()
         outcome = await self._ask_in_time(claimed)
-        PROVIDER_SECONDS.labels(claimed.provider, claimed.operation, type(outcome).__name__.lower()).observe(
-            time.monotonic() - started
-        )
+        name = type(outcome).__name__.lower()
+        provider_seconds(claimed.provider, claimed.operation, name).observe(time.monotonic() - started)
         return outcome
 
     async def _ask_in_time(self, claimed: Claimed) -> Outcome:

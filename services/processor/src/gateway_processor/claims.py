@@ -86,7 +86,7 @@ class Claimer:
         # Before the claim: a card that can't be read now must not cost the time of a lease.
         card = await self._open_card(payment) if operation is Operation.AUTHORIZE else None
         now = self._clock()
-        change = self._change(replace(payment, provider=provider), payment, now)
+        change = self._change(payment, provider, now)
         self._on_step(operation, Step.CLAIMING, change.after)
         refund = None
         if operation is Operation.REFUND:
@@ -102,8 +102,10 @@ class Claimer:
         self._on_step(operation, Step.CLAIMED, change.after)
         return Claimed(payment=change.after, operation=operation, at=now, refund=refund, card=card)
 
-    def _change(self, routed: Payment, before: Payment, now: datetime) -> PaymentChange:
-        after = replace(routed, attempt=routed.attempt + 1, operation_attempt=routed.operation_attempt + 1)
+    def _change(self, before: Payment, provider: str, now: datetime) -> PaymentChange:
+        after = replace(
+            before, provider=provider, attempt=before.attempt + 1, operation_attempt=before.operation_attempt + 1
+        )
         if before.status is PaymentStatus.PENDING:
             after = model.move(after, PaymentStatus.PROCESSING, now)
         events = (

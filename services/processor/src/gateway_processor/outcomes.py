@@ -124,7 +124,9 @@ def conclude_unserved(payment: Payment) -> Conclusion:
 def _referred(payment: Payment, outcome: Outcome) -> Payment:
     """The payment with the name that its provider gave it."""
     reference = None if isinstance(outcome, Unreachable) else outcome.reference
-    return replace(payment, provider_reference=reference or payment.provider_reference)
+    if reference is None or reference == payment.provider_reference:
+        return payment
+    return replace(payment, provider_reference=reference)
 
 
 def _wait(payment: Payment, outcome: Pending, now: datetime) -> Conclusion:

@@ -14,7 +14,7 @@ from gateway_common.logs import get_logger
 from gateway_common.payments.model import Operation, Payment, next_operation
 from gateway_common.payments.store import find_payments
 from gateway_common.queue.ringer import Ringer
-from gateway_common.telemetry import JOB_SECONDS, JOBS, trace_id
+from gateway_common.telemetry import JOBS, job_metrics, trace_id
 from gateway_processor.calls import Calls, answer_of
 from gateway_processor.claims import Claimed, Claimer
 from gateway_processor.outcomes import Concluder, conclude_expiry, conclude_unserved
@@ -73,8 +73,9 @@ class PaymentProcessor:
         outcome = await self.call(claimed)
         recorded = await self.record(claimed, outcome)
         name = type(outcome).__name__.lower() if recorded else "lease_lost"
-        JOBS.labels(claimed.operation, name).inc()
-        JOB_SECONDS.labels(claimed.operation).observe(time.monotonic() - started)
+        count, seconds = job_metrics(claimed.operation, name)
+        count.inc()
+        seconds.observe(time.monotonic() - started)
         self._log.info(
             "payment.operation",
             payment_id=payment_id,
