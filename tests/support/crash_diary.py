@@ -67,15 +67,21 @@ class Diary:
 
     @cached_property
     def _claims(self) -> dict[Lease, Entry]:
-        """Who claimed each lease and when. One that nobody tells of is of a life that died before it could."""
+        """Who claimed each lease and when. A life may die before it can tell of a claim: then the next one is made only
+        after its death. If that came sooner, the claim was refused; a callback counts up the attempt too.
+        """
         claims = {entry.lease: entry for entry in self._entries if entry.what == Step.CLAIMED}
-        begun = {entry.lease: entry for entry in self._entries if entry.what == Step.CLAIMING and self._dies(entry)}
-        last = {lease[0]: lease[1] for lease in sorted(claims)}
-        untold = {lease: entry for lease, entry in begun.items() if lease[1] < last.get(lease[0], 0)}
+        told = defaultdict(list)
+        for claim in claims.values():
+            told[claim.payment].append(claim)
+        untold = {}
+        for entry in self._entries:
+            death = self.deaths.get(entry.life)
+            if entry.what == Step.CLAIMING and death:
+                later = [claim.at for claim in told[entry.payment] if claim.attempt > entry.attempt]
+                if later and min(later) > death.at:
+                    untold[entry.lease] = entry
         return untold | claims
-
-    def _dies(self, entry: Entry) -> bool:
-        return entry.life in self.deaths
 
     @cached_property
     def _last_seen(self) -> dict[Lease, float]:
