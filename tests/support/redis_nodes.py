@@ -95,10 +95,16 @@ class Sentinels:
 
     @property
     def master(self) -> RedisNode:
-        """The server which all Sentinels take for the master."""
-        wait_until(lambda: len(self._masters()) == 1, "the Sentinels agree")
-        [port] = self._masters()
-        return next(server for server in self.servers if server.port == port)
+        """The server which all Sentinels take for the master, as soon as they agree."""
+        ports: set[int] = set()
+
+        def agree() -> bool:
+            nonlocal ports
+            ports = self._masters()
+            return len(ports) == 1
+
+        wait_until(agree, "the Sentinels agree")
+        return next(server for server in self.servers if server.port in ports)
 
     def _masters(self) -> set[int]:
         return {int(node.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1]) for node in self.sentinels}
