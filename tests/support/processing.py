@@ -1,7 +1,7 @@
 """Processors and whole workers for tests, put together as worker.py does it, with a simulator that does not dawdle."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -44,7 +44,7 @@ RESTS_SECONDS = 3_600.0
 def new_processor(
     database: Database,
     ringer: Ringer,
-    provider: Provider | None = None,
+    provider: Provider | Mapping[str, Provider] | None = None,
     *,
     worker_id: str = "wrk_1",
     provider_timeout_seconds: float = PROVIDER_TIMEOUT_SECONDS,
@@ -52,9 +52,12 @@ def new_processor(
     clock: Clock = system_clock,
     master_key: str = MASTER_KEY,
 ) -> PaymentProcessor:
+    """Put one together: with one provider, at the end of every route, or with several by their names in routes."""
+    provider = provider or Simulator(database, QUICK)
+    providers = provider if isinstance(provider, Mapping) else {SIMULATOR: provider}
     return PaymentProcessor(
         database,
-        Providers({SIMULATOR: provider or Simulator(database, QUICK)}, RouteBook(database)),
+        Providers(providers, RouteBook(database)),
         ringer,
         Keyring(master_key),
         worker_id=worker_id,

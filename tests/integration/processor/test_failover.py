@@ -1,26 +1,20 @@
 """A second provider takes over when the first can't be reached, and never when it may have done something."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
-from tests.support.databases import MASTER_KEY
 from tests.support.merchants import Merchant
-from tests.support.processing import PROVIDER_TIMEOUT_SECONDS
+from tests.support.processing import new_processor
 from tests.support.providers import ScriptedProvider
 from tests.support.records import make_due, read_answers, read_audit, read_lease, read_payment, read_rows, write_rows
 
-from gateway_common.clock import system_clock
-from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.payments.model import PaymentStatus
-from gateway_common.providers.book import RouteBook
+from gateway_common.providers.model import SIMULATOR, STRIPE
 from gateway_common.queue.ringer import Ringer
-from gateway_processor.outcomes import Concluder
 from gateway_processor.payments import PaymentProcessor
 from gateway_processor.providers.base import Approved, Missing, Outcome, Unknown, Unreachable
 from gateway_processor.providers.breaker import Breaker
-from gateway_processor.providers.registry import Providers
 
 REFUSED = Unreachable("connection refused")
 
@@ -38,18 +32,7 @@ class Pair:
 async def pair(database: Database, ringer: Ringer) -> Pair:
     await write_rows(database, "UPDATE provider_routes SET providers = '{stripe,simulator}'")
     first, second = ScriptedProvider(), ScriptedProvider()
-    providers = Providers({"stripe": Breaker(first, failures_most=2), "simulator": second}, RouteBook(database))
-    processor = PaymentProcessor(
-        database,
-        providers,
-        ringer,
-        Keyring(MASTER_KEY),
-        worker_id="wrk_1",
-        concluder=Concluder(timedelta(days=7)),
-        provider_timeout_seconds=PROVIDER_TIMEOUT_SECONDS,
-        record_for_seconds=20.0,
-        clock=system_clock,
-    )
+    processor = new_processor(database, ringer, {STRIPE: Breaker(first, failures_most=2), SIMULATOR: second})
     return Pair(first, second, processor)
 
 

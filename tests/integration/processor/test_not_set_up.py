@@ -1,39 +1,18 @@
 """A route may name a provider for which this processor has no credentials: nobody is charged, and nothing is lost."""
 
-from datetime import timedelta
-
 import pytest
-from tests.support.databases import MASTER_KEY
 from tests.support.merchants import Merchant
+from tests.support.processing import new_processor
 from tests.support.providers import ScriptedProvider
 from tests.support.records import make_due, read_lease, read_payment, write_rows
 
-from gateway_common.clock import system_clock
-from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.payments.model import PaymentStatus
-from gateway_common.providers.book import RouteBook
+from gateway_common.providers.model import SIMULATOR, STRIPE
 from gateway_common.queue.ringer import Ringer
-from gateway_processor.outcomes import Concluder
-from gateway_processor.payments import PaymentProcessor
-from gateway_processor.providers.base import Approved, Provider
-from gateway_processor.providers.registry import Providers
+from gateway_processor.providers.base import Approved
 
 CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2099, "cvc": "123"}
-
-
-def processor_with(database: Database, ringer: Ringer, **providers: Provider) -> PaymentProcessor:
-    return PaymentProcessor(
-        database,
-        Providers(providers, RouteBook(database)),
-        ringer,
-        Keyring(MASTER_KEY),
-        worker_id="wrk_1",
-        concluder=Concluder(timedelta(days=7)),
-        provider_timeout_seconds=5.0,
-        record_for_seconds=20.0,
-        clock=system_clock,
-    )
 
 
 async def test_a_payment_waits_for_a_provider_that_is_not_set_up_and_goes_out_when_it_is(
@@ -42,14 +21,14 @@ async def test_a_payment_waits_for_a_provider_that_is_not_set_up_and_goes_out_wh
     await write_rows(database, "UPDATE provider_routes SET providers = '{stripe}'")
     payment_id = await merchant.create_by(method="card", card=CARD)
 
-    await processor_with(database, ringer).process(payment_id)
+    await new_processor(database, ringer, {SIMULATOR: ScriptedProvider()}).process(payment_id)
 
     waiting = await read_payment(database, payment_id)
     assert (waiting.status, waiting.provider) == (PaymentStatus.PROCESSING, None)
     assert (await read_lease(database, payment_id))["due_in_seconds"] > 4
 
     await make_due(database, payment_id)
-    await processor_with(database, ringer, stripe=ScriptedProvider(Approved("pi_1"))).process(payment_id)
+    await new_processor(database, ringer, {STRIPE: ScriptedProvider(Approved("pi_1"))}).process(payment_id)
     assert (await read_payment(database, payment_id)).status is PaymentStatus.SUCCESS
 
 
@@ -59,13 +38,13 @@ async def test_what_follows_an_authorization_waits_for_its_provider_and_asks_no_
 ) -> None:
     await write_rows(database, "UPDATE provider_routes SET providers = '{stripe,simulator}'")
     payment_id = await merchant.create_by(method="card", card=CARD)
-    await processor_with(database, ringer, stripe=ScriptedProvider(Approved("pi_1"))).process(payment_id)
+    await new_processor(database, ringer, {STRIPE: ScriptedProvider(Approved("pi_1"))}).process(payment_id)
     await (merchant.capture(payment_id) if decide == "capture" else merchant.cancel(payment_id))
     other = ScriptedProvider()
 
     for _ in range(2):
         await make_due(database, payment_id)
-        await processor_with(database, ringer, simulator=other).process(payment_id)
+        await new_processor(database, ringer, {SIMULATOR: other}).process(payment_id)
 
     assert other.asked == []
     payment = await read_payment(database, payment_id)
