@@ -74,10 +74,14 @@ help: ## Show this
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST); echo
 
 # The stamps say what is installed, so that it is installed again only when the requirements or a package changed.
+# The requirement files name every package there is to install, so pip is to choose nothing (--no-deps): asked to resolve,
+# it takes `coverage[toml]`, which pytest-cov names, for another package than the pinned `coverage`, and refuses the newest
+# release as not pinned, on the day one appears. `pip check` then says whether anything is missing.
 $(STAMPS)/%: requirements/%.txt $(PROJECTS) | $(STAMPS)/venv
 	@echo "Installing requirements/$*.txt into $(VENV)"
-	@$(PIP) install --no-compile --require-hashes -r $<
+	@$(PIP) install --no-compile --no-deps --require-hashes -r $<
 	@$(PIP) install --no-compile --no-deps --no-build-isolation $(PACKAGES:%=-e ./%)
+	@$(PIP) check
 	@touch $@
 
 $(STAMPS)/venv:
