@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PACKAGES := libs/common libs/cli services/api services/processor services/webhook-dispatcher services/dashboard services/sdk
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)
+# Half of the tests' time is waiting: for servers to start, for retries to fall due. So more run at once than there are
+# cores, each process with servers of its own.
+JOBS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
@@ -22,8 +25,8 @@ demo: $(STAMPS)/local ## Take a payment through its whole life and check every s
 	@$(BIN)/gateway demo $(if $(FAST),--fast)
 
 ##@ Work on it
-test: $(STAMPS)/dev ## Run every test and print the coverage (ARGS="-k name" for some)
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+test: $(STAMPS)/dev ## Run every test and print the coverage (ARGS="-k name" for some, JOBS=1 for one at a time)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 soak: $(STAMPS)/dev ## Drive the gateway and its model side by side for long (STEPS=20000 SEED=1)
 	@SOAK_STEPS=$(or $(STEPS),20000) SOAK_SEED=$(or $(SEED),1) $(BIN)/pytest --show-capture=no -k agree_after_every_step \

@@ -94,6 +94,17 @@ def measure(request: pytest.FixtureRequest) -> Measure:
     return keep
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Of a process that runs a share of the tests: hand over what they measured."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["measured"] = measured
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001 -- pytest-xdist names them.
+    measured.extend(getattr(node, "workeroutput", {}).get("measured", []))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if measured:
         terminalreporter.section("measured")

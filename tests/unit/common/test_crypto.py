@@ -155,6 +155,7 @@ def test_no_changed_token_says_something_new(position: int, character: str) -> N
         (base64.b64encode(bytes(31)).decode(), "must hold 32 bytes, not 31"),
         (f"{OLD},", "must hold 32 bytes, not 0"),
     ],
+    ids=["empty", "not base64", "31 bytes", "nothing behind the comma"],
 )
 def test_a_master_key_that_is_none_is_refused_in_words(master_keys: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
