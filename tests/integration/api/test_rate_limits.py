@@ -188,7 +188,8 @@ async def test_a_redis_that_hangs_slows_a_request_by_no_more_than_the_timeout(
     database_url: str, master_key: str
 ) -> None:
     before = checks("key", "skipped")
-    async with silent_server() as url, running_api(database_url, url, master_key, rate_limit_per_key=1) as api:
+    settings: dict[str, Any] = {"rate_limit_per_key": 1, "limits_timeout_seconds": TIMEOUT_SECONDS}
+    async with silent_server() as url, running_api(database_url, url, master_key, **settings) as api:
         started = time.monotonic()
         statuses = await statuses_of(api.client, 20)
         first = time.monotonic() - started
