@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from tests.support.alone import Doors
 from tests.support.databases import MASTER_KEY, cloned_database, service_url
 from tests.support.measuring import Measure, measured
 from tests.support.servers import running_postgres, running_redis
@@ -17,6 +18,20 @@ from gateway_common.db.database import Database
 from gateway_common.db.migrations import upgrade
 from gateway_common.merchants.seed import seed_test_merchant
 from gateway_common.settings import normalize_database_url
+
+
+@pytest.fixture(scope="session")
+def doors(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Doors:
+    """The same doors in every process of one run: pytest-xdist gives each a folder below the run's own."""
+    folder = tmp_path_factory.getbasetemp()
+    return Doors(folder if worker_id == "master" else folder.parent)
+
+
+@pytest.fixture(autouse=True)
+def elbow_room(request: pytest.FixtureRequest, doors: Doors) -> Iterator[None]:
+    """Tests marked `alone` keep the whole machine busy, or measure it: nothing else runs meanwhile."""
+    with doors.passed(alone=request.node.get_closest_marker("alone") is not None):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 from asyncio.subprocess import Process
 from contextlib import AsyncExitStack
 
+import pytest
 from tests.support.measuring import Measure
 from tests.support.merchants import Merchant, ringing_merchant
 from tests.support.processor_process import StartProcessor
@@ -31,6 +32,7 @@ FROM payments
 """
 
 
+@pytest.mark.alone
 async def test_no_payment_is_late_for_a_rolling_restart(
     database: Database, redis_url: str, keyring: Keyring, start_processor: StartProcessor, measure: Measure
 ) -> None:
