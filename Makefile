@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PACKAGES := libs/common libs/cli services/api services/processor services/webhook-dispatcher services/dashboard services/sdk
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)
-# More than half of the tests' time is waiting: for servers to start, for leases and retries to fall due. So as many run
-# at once as there are cores, each process with servers of its own.
+# One after the other the tests leave two cores idle for most of the time: they wait for servers to start, for leases and
+# retries to fall due. So as many run at once as there are cores, each process with servers of its own.
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check

@@ -29,7 +29,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Doors:
 
 @pytest.fixture(autouse=True)
 def elbow_room(request: pytest.FixtureRequest, doors: Doors) -> Iterator[None]:
-    """Tests marked `alone` keep the whole machine busy, or measure it: nothing else runs meanwhile."""
+    """Tests marked `alone` keep the whole machine busy, or can't bear that others do: nothing else runs meanwhile."""
     with doors.passed(alone=request.node.get_closest_marker("alone") is not None):
         yield
 

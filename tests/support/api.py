@@ -20,7 +20,7 @@ from gateway_api.key_uses import KeyUses
 from gateway_api.limits import RateLimiter
 from gateway_api.main import create_app, merchant_routers, tester_routers
 from gateway_api.settings import ApiSettings
-from gateway_api.token_buckets import BREAKER_SECONDS, TokenBuckets
+from gateway_api.token_buckets import TokenBuckets
 from gateway_common.callbacks.model import CallbackReader
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
@@ -135,14 +135,10 @@ async def running_api(
     *,
     test_mode: bool = True,
     clock: Clock = system_clock,
-    limits_timeout_seconds: float = BREAKER_SECONDS,
     readers: Mapping[str, CallbackReader] = {},
     **more_settings: Any,
 ) -> AsyncIterator[Api]:
-    """Build the API as gateway_api.main does, and run its ringer; a test holds the two builds equal.
-
-    It waits longer for the limits than the real one: on a machine full of tests a healthy Redis can be late.
-    """
+    """Build the API as gateway_api.main does, and run its ringer; a test holds the two builds equal."""
     settings = ApiSettings(
         database_url=database_url,
         redis_url=redis_url,
@@ -156,7 +152,7 @@ async def running_api(
         for name, stream in (("payments", PAYMENTS_STREAM), ("webhooks", WEBHOOKS_STREAM))
     }
     ringer = Ringer(bells["payments"], bells["webhooks"])
-    buckets = TokenBuckets(redis_url, timeout_seconds=limits_timeout_seconds)
+    buckets = TokenBuckets(redis_url)
     limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
     keyring = Keyring(master_key)
     uses = KeyUses(database)

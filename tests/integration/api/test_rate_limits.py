@@ -16,6 +16,8 @@ from tests.support.redis_server import silent_server
 from gateway_api.token_buckets import TIMEOUT_SECONDS
 from gateway_common.merchants.seed import TEST_KEY, TEST_SECRET
 
+# Redis gets 100 ms, and a crowded machine takes longer: then everybody is let through, as it should be.
+pytestmark = pytest.mark.alone
 PAYMENTS = "/api/v1/payments"
 ORDER = "/api/v1/checkout/orders/ord_1"
 HEADERS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
@@ -188,8 +190,7 @@ async def test_a_redis_that_hangs_slows_a_request_by_no_more_than_the_timeout(
     database_url: str, master_key: str
 ) -> None:
     before = checks("key", "skipped")
-    settings: dict[str, Any] = {"rate_limit_per_key": 1, "limits_timeout_seconds": TIMEOUT_SECONDS}
-    async with silent_server() as url, running_api(database_url, url, master_key, **settings) as api:
+    async with silent_server() as url, running_api(database_url, url, master_key, rate_limit_per_key=1) as api:
         started = time.monotonic()
         statuses = await statuses_of(api.client, 20)
         first = time.monotonic() - started

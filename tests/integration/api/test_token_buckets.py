@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
 import structlog
 from redis.asyncio import Redis
 from tests.support.proxy import line_to
@@ -14,13 +15,14 @@ from tests.support.waiting import wait_until
 
 from gateway_api.token_buckets import BREAKER_SECONDS, TIMEOUT_SECONDS, Bucket, Limit, TokenBuckets, Verdict
 
+# Redis gets 100 ms here as it does in the API, and a crowded machine takes longer.
+pytestmark = pytest.mark.alone
 SLOW = Limit(0.001, burst=50)
 
 
 @asynccontextmanager
-async def buckets_at(url: str, timeout_seconds: float = BREAKER_SECONDS) -> AsyncIterator[TokenBuckets]:
-    """Buckets that wait longer for Redis than the API's do: on a machine full of tests a healthy one can be late."""
-    buckets = TokenBuckets(url, timeout_seconds=timeout_seconds)
+async def buckets_at(url: str) -> AsyncIterator[TokenBuckets]:
+    buckets = TokenBuckets(url)
     yield buckets
     await buckets.close()
 
@@ -117,7 +119,7 @@ async def test_a_smaller_limit_holds_at_once_for_a_bucket_that_was_fuller(redis_
 
 
 async def test_a_redis_that_never_answers_costs_one_timeout_and_then_nothing() -> None:
-    async with silent_server() as url, buckets_at(url, TIMEOUT_SECONDS) as buckets:
+    async with silent_server() as url, buckets_at(url) as buckets:
         with structlog.testing.capture_logs() as lines:
             started = time.monotonic()
             first = await asyncio.gather(*(buckets.take(Bucket("any", SLOW)) for _ in range(100)))
@@ -127,8 +129,8 @@ async def test_a_redis_that_never_answers_costs_one_timeout_and_then_nothing() -
             skipped = time.monotonic() - started
 
     assert first == later == [None] * 100
-    assert TIMEOUT_SECONDS * 0.9 < waited < BREAKER_SECONDS
-    assert skipped < TIMEOUT_SECONDS * 100 / 2
+    assert TIMEOUT_SECONDS * 0.9 < waited < TIMEOUT_SECONDS * 3
+    assert skipped < TIMEOUT_SECONDS
     assert [line["event"] for line in lines] == ["rate_limit.skipped"]
 
 
@@ -138,7 +140,7 @@ async def test_a_process_too_busy_to_read_the_answer_does_not_take_redis_for_sil
             time.sleep(TIMEOUT_SECONDS / 3)  # noqa: ASYNC251 -- each turn of the loop takes this long.
             await asyncio.sleep(0)
 
-    async with buckets_at(redis_url, TIMEOUT_SECONDS) as buckets:
+    async with buckets_at(redis_url) as buckets:
         busy = asyncio.create_task(be_busy())
         verdicts = await take_many(buckets, Bucket("busy", SLOW), 60)
         busy.cancel()
@@ -158,7 +160,7 @@ async def test_after_redis_was_away_buckets_count_again() -> None:
 
 
 async def test_an_answer_that_comes_too_late_is_nobody_elses(redis_url: str) -> None:
-    async with line_to(redis_url) as (line, url), buckets_at(url, TIMEOUT_SECONDS) as buckets:
+    async with line_to(redis_url) as (line, url), buckets_at(url) as buckets:
         await take_many(buckets, Bucket("first", SLOW), 1)
         line.freeze()
         assert await buckets.take(Bucket("first", SLOW)) is None

@@ -89,8 +89,7 @@ class Verdict(NamedTuple):
 class TokenBuckets:
     """Takes tokens for concurrent requests in one round trip, and one call for each bucket among them."""
 
-    def __init__(self, redis_url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._timeout_seconds = timeout_seconds
+    def __init__(self, redis_url: str) -> None:
         # An answer may take longer than we wait for it: who judges is `_in_time`, which knows whether we were slow.
         self._redis = connect_redis(
             redis_url, timeout_seconds=BREAKER_SECONDS, connect_timeout_seconds=TIMEOUT_SECONDS, connections=4
@@ -112,7 +111,7 @@ class TokenBuckets:
         if time.monotonic() < self._closed_until:
             return [None] * len(wanted)
         try:
-            levels = await _in_time(self._take_all(Counter(wanted)), self._timeout_seconds)
+            levels = await _in_time(self._take_all(Counter(wanted)))
         except RedisFailure as error:
             self._closed_until = time.monotonic() + BREAKER_SECONDS
             self._log.warning("rate_limit.skipped", error=str(error) or type(error).__name__)
@@ -143,10 +142,10 @@ class TokenBuckets:
         return dict(zip(counts, await pipeline.execute(raise_on_error=False), strict=True))
 
 
-async def _in_time(call: Coroutine[Any, Any, Outcome], timeout_seconds: float) -> Outcome:
+async def _in_time(call: Coroutine[Any, Any, Outcome]) -> Outcome:
     """What the call answers; TimeoutError, and the call is cancelled, if time and turns are up."""
     task = asyncio.create_task(call)
-    await asyncio.wait({task}, timeout=timeout_seconds)
+    await asyncio.wait({task}, timeout=TIMEOUT_SECONDS)
     for _ in range(_TURNS):
         if task.done():
             return task.result()

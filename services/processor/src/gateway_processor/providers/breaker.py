@@ -1,6 +1,6 @@
 """Keeps a provider that is technically down from being asked: calls fail at once, and routes pass it by.
 
-Test and live mode are two lines: a wrong test key must not take live payments away from the provider.
+Test and live mode are two circuits: a wrong test key must not take live payments away from the provider.
 """
 
 import time
@@ -32,8 +32,8 @@ class Breaker:
     ) -> None:
         self.name = provider.name
         self._provider = provider
-        self._lines = {
-            livemode: _Line(
+        self._circuits = {
+            livemode: _Circuit(
                 provider.name,
                 "live" if livemode else "test",
                 failures_most=failures_most,
@@ -45,7 +45,7 @@ class Breaker:
 
     def is_open(self, *, livemode: bool) -> bool:
         """Whether a call of this mode now would fail at once."""
-        return self._lines[livemode].is_open
+        return self._circuits[livemode].is_open
 
     async def authorize(self, request: ProviderRequest) -> Outcome:
         return await self._guard(self._provider.authorize, request)
@@ -65,21 +65,21 @@ class Breaker:
     async def _guard(
         self, call: Callable[[ProviderRequest], Awaitable[Answer]], request: ProviderRequest
     ) -> Answer | Unreachable:
-        line = self._lines[request.livemode]
-        if line.is_open:
+        circuit = self._circuits[request.livemode]
+        if circuit.is_open:
             return Unreachable(f"{self.name} has not answered for a while")
-        line.try_again_later()
+        circuit.try_again_later()
         failed = True
         try:
             answer = await call(request)
             failed = answer.is_down if isinstance(answer, Unknown) else isinstance(answer, Unreachable)
         finally:
             # Also when the caller's deadline ends the call: silence is a failure.
-            line.count(failed=failed)
+            circuit.count(failed=failed)
         return answer
 
 
-class _Line:
+class _Circuit:
     """How a provider has answered of late in one mode."""
 
     def __init__(
