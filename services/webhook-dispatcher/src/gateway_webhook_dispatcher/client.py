@@ -9,7 +9,7 @@ from typing import Final
 import httpcore
 
 from gateway_common.clock import Clock
-from gateway_common.webhooks.model import AttemptResult
+from gateway_common.webhooks.outcome import AttemptResult
 from gateway_webhook_dispatcher.guard import GuardedBackend
 
 RESPONSE_READ_MOST_BYTES: Final = 64 * 1024

@@ -13,13 +13,8 @@ from gateway_common.db.database import Database, DatabaseUnavailableError
 from gateway_common.db.gather import Gatherer
 from gateway_common.logs import get_logger
 from gateway_common.telemetry import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS, trace_id
-from gateway_common.webhooks.model import (
-    AttemptResult,
-    ClaimedDelivery,
-    DeliveryOutcome,
-    decide_outcome,
-    seal_context,
-)
+from gateway_common.webhooks.model import ClaimedDelivery, seal_context
+from gateway_common.webhooks.outcome import AttemptResult, DeliveryOutcome, decide_outcome
 from gateway_common.webhooks.queue_store import record_outcomes
 from gateway_common.webhooks.signing import sign_body, sign_standard
 from gateway_webhook_dispatcher.client import WebhookClient

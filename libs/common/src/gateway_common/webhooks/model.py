@@ -1,13 +1,11 @@
-"""Webhook endpoints, deliveries and attempts as values, and the decision about an attempt's outcome."""
+"""Webhook endpoints and deliveries as values. What becomes of an attempt is in outcome.py."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from gateway_common.clock import format_time
-from gateway_common.webhooks.schedule import next_attempt_in_seconds
 
 
 class EndpointStatus(StrEnum):
@@ -72,49 +70,6 @@ class ClaimedDelivery:
     endpoint_id: str
     url: str
     sealed_secret: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptResult:
-    """What one attempt brought: a response, or the reason there was none."""
-
-    started_at: datetime
-    duration_ms: int
-    response_status: int | None = None
-    response_body: bytes = b""
-    error: str | None = None
-    retry_after_seconds: float | None = None
-
-    @property
-    def delivered(self) -> bool:
-        """Success is 2xx and nothing else; a redirect is a failure."""
-        return self.response_status is not None and 200 <= self.response_status < 300  # noqa: PLR2004
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryOutcome:
-    """A decided attempt, ready to be recorded. `due_in_seconds` is set when there will be another one."""
-
-    delivery: ClaimedDelivery
-    result: AttemptResult
-    status: DeliveryStatus
-    due_in_seconds: float | None
-
-
-def decide_outcome(
-    delivery: ClaimedDelivery, result: AttemptResult, *, intervals: Sequence[float], chance: float
-) -> DeliveryOutcome:
-    """Delivered, to be tried again, or given up and kept."""
-    if result.delivered:
-        return DeliveryOutcome(delivery=delivery, result=result, status=DeliveryStatus.DELIVERED, due_in_seconds=None)
-    due_in_seconds = next_attempt_in_seconds(
-        intervals,
-        attempts=delivery.attempts + 1,
-        chance=chance,
-        retry_after_seconds=result.retry_after_seconds,
-    )
-    status = DeliveryStatus.FAILED if due_in_seconds is None else DeliveryStatus.PENDING
-    return DeliveryOutcome(delivery=delivery, result=result, status=status, due_in_seconds=due_in_seconds)
 
 
 def seal_context(endpoint_id: str) -> str:

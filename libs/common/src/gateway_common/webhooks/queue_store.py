@@ -6,7 +6,8 @@ import orjson
 from sqlalchemy import text
 
 from gateway_common.db.database import Connection
-from gateway_common.webhooks.model import ClaimedDelivery, DeliveryOutcome
+from gateway_common.webhooks.model import ClaimedDelivery
+from gateway_common.webhooks.outcome import DeliveryOutcome
 from gateway_common.workers.store import LEASE_IS_FREE
 
 # `waiting` walks the index from endpoint to endpoint, one probe each, so a hundred thousand due rows of one endpoint
