@@ -1,5 +1,8 @@
 """Endpoints and deliveries as the API shows them."""
 
+from typing import Any
+
+import pytest
 from tests.support.examples import NOW
 
 from gateway_common.webhooks.model import (
