@@ -21,6 +21,7 @@ from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
 from gateway_webhook_dispatcher.health import HealthKeeper
 from gateway_webhook_dispatcher.housekeeping import Housekeeper
+from gateway_webhook_dispatcher.ledger import LedgerKeeper
 from gateway_webhook_dispatcher.settings import DispatcherSettings
 from gateway_webhook_dispatcher.tasks import RING_SLOTS, register_tasks
 
@@ -89,6 +90,7 @@ async def main() -> None:
             *dispatcher.loops(),
             *healths.loops(),
             *Housekeeper(database, system_clock).loops(),
+            *LedgerKeeper(database, worker_id=worker_id, service=SERVICE, clock=system_clock).loops(),
             Loop(name="tidy", action=tidy, every_seconds=TIDY_EVERY_SECONDS),
         ],
         release_leases=release_delivery_leases,
