@@ -144,7 +144,8 @@ async def test_both_formats_of_prometheus_take_the_names(database: Database) -> 
     await keeper(database).count()
 
     plain = {family.name for family in parse_text(generate_latest().decode())}
-    modern = {family.name for family in parse_openmetrics(generate_openmetrics(REGISTRY).decode())}
+    exposition = generate_openmetrics(REGISTRY)  # type: ignore[no-untyped-call]
+    modern = {family.name for family in parse_openmetrics(exposition.decode())}  # type: ignore[no-untyped-call]
 
     names = {"gateway_webhook_deliveries", "gateway_webhook_deliveries_created", "gateway_webhook_deliveries_stopped"}
     assert names <= plain
