@@ -76,7 +76,7 @@ class Deliverer:
             self._log.error("webhook.secret_unreadable", endpoint_id=delivery.endpoint_id, error=str(error))
             return AttemptResult(started_at=now, duration_ms=0, error="the endpoint's secret can't be read")
         headers = signed_headers(delivery, secret.decode(), timestamp=int(now.timestamp()))
-        return await self._client.post(delivery.url, headers, delivery.body)
+        return await self._client.post(delivery.url, headers, delivery.body, livemode=delivery.livemode)
 
     async def _record(self, outcome: DeliveryOutcome) -> bool:
         """Write the outcome, waiting out an outage: the answer is known only here, and asking again is a duplicate."""

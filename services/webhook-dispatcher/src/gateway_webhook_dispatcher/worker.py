@@ -40,9 +40,9 @@ async def main() -> None:
     )
     broker = DoorbellBroker(settings.redis_url, stream=WEBHOOKS_STREAM, consumer=worker_id)
     client = WebhookClient(
-        timeout_seconds=settings.webhook_timeout_seconds,
+        guard=settings.guard,
         kept_connections=settings.concurrency // 2,
-        allow_private_networks=settings.webhook_allow_private_networks,
+        timeout_seconds=settings.webhook_timeout_seconds,
         clock=system_clock,
     )
     deliverer = Deliverer(

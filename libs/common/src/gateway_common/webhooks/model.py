@@ -68,6 +68,7 @@ class ClaimedDelivery:
     body: bytes
     traceparent: str | None
     endpoint_id: str
+    livemode: bool = False
     url: str
     sealed_secret: bytes
 

@@ -55,7 +55,7 @@ claimed AS (
 )
 SELECT
     claimed.id, claimed.claim, claimed.attempts, claimed.event_id, event.type AS event_type, event.body,
-    event.traceparent, claimed.endpoint_id, endpoint.url, endpoint.sealed_secret
+    event.traceparent, claimed.endpoint_id, claimed.livemode, endpoint.url, endpoint.sealed_secret
 FROM claimed
 JOIN events AS event ON event.id = claimed.event_id
 JOIN webhook_endpoints AS endpoint ON endpoint.id = claimed.endpoint_id
