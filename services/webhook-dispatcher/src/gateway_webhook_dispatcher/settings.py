@@ -6,7 +6,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
 from gateway_common.settings import Port, ProcessSettings, StoreSettings, WorkerSettings
-from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS, TEST_INTERVALS_SECONDS, parse_intervals
+from gateway_common.webhooks.schedule import (
+    DEFAULT_INTERVALS_SECONDS,
+    TAIL_INTERVALS_SECONDS,
+    TEST_INTERVALS_SECONDS,
+    RetryPlan,
+    parse_intervals,
+)
 
 
 class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
@@ -14,7 +20,7 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
     concurrency: Annotated[int, Field(ge=1, le=10_000, validation_alias="DISPATCHER_CONCURRENCY")] = 256
     """Deliveries in flight at once."""
     webhook_in_flight_per_endpoint: Annotated[int, Field(ge=1, le=1_000)] = 16
-    """So many of them to one endpoint, so that a slow one can't fill the dispatcher."""
+    """So many of them to one endpoint that has no cap of its own, over all dispatchers."""
     webhook_timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 15.0
     """One deadline over DNS, connect, TLS, request and response."""
     webhook_allow_private_networks: bool = False
@@ -31,8 +37,10 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
         return self
 
     @property
-    def retry_intervals_seconds(self) -> tuple[float, ...]:
+    def retry_plan(self) -> RetryPlan:
         """The schedule: the one that was set, or the short one for tests, or the default."""
         if self.webhook_retry_intervals is not None:
-            return self.webhook_retry_intervals
-        return TEST_INTERVALS_SECONDS if self.webhook_retry_intervals_test else DEFAULT_INTERVALS_SECONDS
+            return RetryPlan(intervals_seconds=self.webhook_retry_intervals, tail_seconds=TAIL_INTERVALS_SECONDS)
+        if self.webhook_retry_intervals_test:
+            return RetryPlan(intervals_seconds=TEST_INTERVALS_SECONDS, tail_seconds=TEST_INTERVALS_SECONDS)
+        return RetryPlan(intervals_seconds=DEFAULT_INTERVALS_SECONDS, tail_seconds=TAIL_INTERVALS_SECONDS)

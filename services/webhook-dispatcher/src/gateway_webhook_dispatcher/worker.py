@@ -14,18 +14,17 @@ from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import WEBHOOKS_STREAM
 from gateway_common.serving import Health
 from gateway_common.telemetry import QUEUE_LAG
-from gateway_common.webhooks.queue_store import release_delivery_leases
+from gateway_common.webhooks.claim_store import release_delivery_leases
 from gateway_common.workers.lifecycle import Loop, Worker, run_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
+from gateway_webhook_dispatcher.health import HealthKeeper
 from gateway_webhook_dispatcher.housekeeping import Housekeeper
 from gateway_webhook_dispatcher.settings import DispatcherSettings
 from gateway_webhook_dispatcher.tasks import RING_SLOTS, register_tasks
 
 SERVICE = "webhook-dispatcher"
-FREE_EVERY_SECONDS = 1.0
-MEASURE_EVERY_SECONDS = 5.0
 TIDY_EVERY_SECONDS = 10.0
 
 
@@ -45,11 +44,13 @@ async def main() -> None:
         allow_private_networks=settings.webhook_allow_private_networks,
         clock=system_clock,
     )
+    healths = HealthKeeper(database, in_flight_most=settings.webhook_in_flight_per_endpoint, clock=system_clock)
     deliverer = Deliverer(
         database,
         client,
         Keyring(settings.gateway_master_key.get_secret_value()),
-        intervals_seconds=settings.retry_intervals_seconds,
+        healths,
+        plan=settings.retry_plan,
         record_for_seconds=settings.lease_limit_seconds,
         clock=system_clock,
     )
@@ -58,7 +59,7 @@ async def main() -> None:
         deliverer,
         worker_id=worker_id,
         concurrency=settings.concurrency,
-        in_flight_per_endpoint=settings.webhook_in_flight_per_endpoint,
+        in_flight_most=settings.webhook_in_flight_per_endpoint,
         lease_limit_seconds=settings.lease_limit_seconds,
     )
     register_tasks(broker, dispatcher)
@@ -85,10 +86,9 @@ async def main() -> None:
         worker,
         work=work,
         loops=[
-            Loop(name="free_leases", action=dispatcher.free_leases, every_seconds=FREE_EVERY_SECONDS),
-            Loop(name="cancel_orphans", action=dispatcher.cancel_orphans, every_seconds=TIDY_EVERY_SECONDS),
+            *dispatcher.loops(),
+            *healths.loops(),
             *Housekeeper(database, system_clock).loops(),
-            Loop(name="measure", action=dispatcher.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="tidy", action=tidy, every_seconds=TIDY_EVERY_SECONDS),
         ],
         release_leases=release_delivery_leases,

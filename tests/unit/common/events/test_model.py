@@ -120,4 +120,5 @@ def test_types_are_dotted_words_of_the_contract() -> None:
         "payment.created", "payment.processing", "payment.success", "payment.failed", "payment.captured",
         "payment.capture_failed", "payment.cancelled", "payment.expired", "payment.late_success", "order.paid",
         "refund.created", "refund.processed", "refund.failed",
+        "webhook_endpoint.disabled", "webhook_endpoint.enabled", "ping",
     }  # fmt: skip
