@@ -12,6 +12,7 @@ from tests.support.api import Api, expect, expect_error
 from tests.support.records import number_all_events
 
 from gateway_common.merchants.model import Scope
+from gateway_common.webhooks.model import seal_context
 from gateway_common.webhooks.signing import new_secret, sign_body, sign_standard
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
@@ -104,6 +105,31 @@ async def test_the_secret_that_the_merchant_believes_in_is_judged(shop: Shop) ->
     assert codes(await shop.check(secret=other, headers=shop.headers(other))) == [
         ("standard", "given_secret"), ("plain", "given_secret"), (None, "secret_is_unknown"),
     ]  # fmt: skip
+
+
+async def test_a_rotated_secret_is_good_until_its_time_ends(api: Api, shop: Shop) -> None:
+    old, new, ends = shop.secret, new_secret(), datetime.now(UTC) + timedelta(hours=1)
+    endpoint_id = shop.path.split("/")[-2]
+    sealed = api.keyring.seal(new.encode(), context=seal_context(endpoint_id))
+    rotate = (
+        "UPDATE webhook_endpoints SET sealed_old_secret = sealed_secret, sealed_secret = :new, old_secret_until = :ends"
+    )
+    async with api.database.transaction() as connection:
+        await connection.execute(text(rotate), {"new": sealed, "ends": ends})
+    later = (ends + timedelta(seconds=1)).isoformat()
+
+    assert codes(await shop.check(headers=shop.headers(new), secret=old)) == [
+        ("standard", "ok"), ("plain", "ok"), (None, "secret_is_old"),
+    ]  # fmt: skip
+    found = await shop.check(headers=shop.headers(old))
+    assert (found["valid"], codes(found)) == (
+        True, [("standard", "ok_with_old_secret"), ("plain", "ok_with_old_secret")],
+    )  # fmt: skip
+    found = await shop.check(headers=shop.headers(old), received_at=later)
+    assert (found["valid"], codes(found)) == (
+        False,
+        [("standard", "old_secret"), ("standard", "timestamp_outside_tolerance"), ("plain", "old_secret")],
+    )
 
 
 async def test_an_old_webhook_is_judged_by_the_clock_of_its_day(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""Looks up what a signature check needs: the endpoint's secret, and the event as it was sent. It changes nothing."""
+"""Looks up what a signature check needs: the endpoint's secrets, and the event as it was sent. It changes nothing."""
 
 from gateway_api.answers import Answer, answer
 from gateway_api.auth import Caller
@@ -51,11 +51,13 @@ class SignatureCheckService:
         return await self._idempotency.run(attempt, act)
 
     def _secrets(self, endpoint: WebhookEndpoint) -> EndpointSecrets:
+        sealed_old, context = endpoint.sealed_old_secret, seal_context(endpoint.id)
         try:
-            current = self._keyring.unseal(endpoint.sealed_secret, context=seal_context(endpoint.id))
+            current = self._keyring.unseal(endpoint.sealed_secret, context=context).decode()
+            old = self._keyring.unseal(sealed_old, context=context).decode() if sealed_old else None
         except SealBrokenError as error:
             raise ConflictError("The endpoint's secret can't be read any more: rotate it.") from error
-        return EndpointSecrets(current.decode())
+        return EndpointSecrets(current, old, endpoint.old_secret_until)
 
 
 async def _find_event(connection: Connection, caller: Caller, received: Received) -> NumberedEvent | None:
