@@ -14,6 +14,7 @@ from tests.support.deliveries import (
     read_deliveries,
     read_health,
 )
+from tests.support.dispatchers import Running
 from tests.support.receiver import Receiver, answering
 from tests.support.waiting import wait_until
 
@@ -29,6 +30,11 @@ async def statuses(database: Database, endpoint_id: str) -> set[str]:
 
 async def all_are(database: Database, endpoint_id: str, status: str) -> bool:
     return await statuses(database, endpoint_id) == {status}
+
+
+async def is_settled(database: Database, running: Running, endpoint_id: str) -> bool:
+    await running.dispatcher.settle()
+    return not (await read_health(database, endpoint_id))["settling"]
 
 
 async def change(database: Database, endpoint_id: str, status: EndpointStatus) -> None:
@@ -62,8 +68,8 @@ async def test_what_waits_and_what_comes_is_held_while_paused_and_sent_when_enab
     await wait_until(partial(all_are, database, endpoint.id, "delivered"))
 
     assert len({webhook.headers["webhook-id"] for webhook in receiver.at("/hook")}) == 20
-    health = await read_health(database, endpoint.id)
-    assert (health["settling"], health["look_at"]) == (False, None)
+    await wait_until(partial(is_settled, database, running, endpoint.id))
+    assert (await read_health(database, endpoint.id))["look_at"] is None
 
 
 async def test_what_is_held_for_long_is_let_go_one_by_one_at_first(
@@ -179,4 +185,4 @@ async def test_deleting_a_paused_endpoint_cancels_what_it_holds(
     await running.dispatcher.settle()
 
     assert await all_are(database, endpoint.id, "cancelled")
-    assert not (await read_health(database, endpoint.id))["settling"]
+    await wait_until(partial(is_settled, database, running, endpoint.id))
