@@ -195,6 +195,14 @@ def test_a_changed_body_is_told_with_the_place(body: bytes, told: str) -> None:
     assert told in messages(found)
 
 
+@pytest.mark.parametrize("depth", [200, 300, 1000, 1020, 30_000])
+def test_deep_nesting_is_judged_like_anything_else(depth: int) -> None:
+    for body in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+        assert check(headers(body=body), body, original=None).valid
+        assert not check(headers(body=body), body + b"\n", original=None).valid
+        assert not check(headers(), body + b"\n").valid
+
+
 def test_a_wrong_secret_does_not_hide_a_changed_body() -> None:
     found = check(headers(STRANGE), BODY[:-1])
 
