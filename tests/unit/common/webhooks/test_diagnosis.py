@@ -17,10 +17,12 @@ from tests.support.examples import NOW, example_payment
 from gateway_common.events.model import EventType, new_event
 from gateway_common.payments.model import payment_snapshot
 from gateway_common.webhooks.diagnosis import Diagnosis, Received, diagnose, event_ids
-from gateway_common.webhooks.signing import new_secret, sign_body, sign_standard
+from gateway_common.webhooks.signing import sign_body, sign_standard
 from gateway_common.webhooks.ways import EndpointSecrets
 
-CURRENT, OLD, STRANGE = new_secret(), new_secret(), new_secret()
+CURRENT, OLD, STRANGE = (
+    "whsec_" + base64.b64encode(hashlib.sha256(name).digest()).decode() for name in (b"1", b"2", b"3")
+)
 SECRETS = EndpointSecrets(CURRENT, OLD, NOW + timedelta(hours=1))
 EVENT = new_event(
     EventType.PAYMENT_SUCCESS,
@@ -193,6 +195,14 @@ def test_a_changed_body_is_told_with_the_place(body: bytes, told: str) -> None:
     assert told in messages(found)
 
 
+@pytest.mark.parametrize("depth", [200, 300, 1000, 1020, 30_000])
+def test_deep_nesting_is_judged_like_anything_else(depth: int) -> None:
+    for body in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+        assert check(headers(body=body), body, original=None).valid
+        assert not check(headers(body=body), body + b"\n", original=None).valid
+        assert not check(headers(), body + b"\n").valid
+
+
 def test_a_wrong_secret_does_not_hide_a_changed_body() -> None:
     found = check(headers(STRANGE), BODY[:-1])
 
@@ -316,6 +326,7 @@ def test_a_changed_id_or_time_is_told() -> None:
         (f" {OLD.removeprefix('whsec_')}", ["secret_has_blanks", "secret_without_prefix", "secret_is_old"]),
         ("é\ud800", ["secret_without_prefix", "secret_is_unknown"]),
     ],
+    ids=["current", "old", "strange", "line end", "quotes", "no prefix", "blank and no prefix", "odd characters"],
 )
 def test_the_secret_that_the_merchant_gave_is_compared(given_secret: str, expected: list[str]) -> None:
     found = check(headers(), given_secret=given_secret)
