@@ -172,8 +172,7 @@ JOIN events AS event ON event.id = claimed.event_id
 JOIN webhook_endpoints AS endpoint ON endpoint.id = claimed.endpoint_id
 """)
 
-# To be put behind a CTE `freed` of rows that wait again, with endpoint_id, lane and due_at: none is overlooked.
-LOOK_AGAIN: Final = """
+_LOOK_AGAIN: Final = """
 soonest AS (
     SELECT health.endpoint_id, waiting.due_at
     FROM (
@@ -187,11 +186,16 @@ soonest AS (
 ),
 looked_at AS (
     UPDATE webhook_endpoint_health AS health
-    SET revision = health.revision + 1, look_at = least(health.look_at, soonest.due_at)
+    SET revision = health.revision + 1, look_at = least(health.look_at, soonest.due_at), settling = {settling}
     FROM soonest
     WHERE health.endpoint_id = soonest.endpoint_id
 )
 """
+# To be put behind a CTE `freed` of rows that wait again, with endpoint_id, lane and due_at: none is overlooked.
+LOOK_AGAIN: Final = _LOOK_AGAIN.format(settling="health.settling")
+# The same where they wait again because their endpoint was enabled when that was read: it may be paused by now, and
+# whoever made its deliveries follow may have finished.
+LOOK_AND_SETTLE_AGAIN: Final = _LOOK_AGAIN.format(settling="true")
 _FREE = text(f"""
 WITH free AS (
     SELECT id FROM webhook_deliveries
