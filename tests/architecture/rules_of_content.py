@@ -23,9 +23,7 @@ SQL = re.compile(
     r"|(?i:select\s.+\sfrom\s|insert\s+into\s+\w|update\s+\w+\s+set\s|delete\s+from\s+\w|with\s+\w+\s+as\s*\())",
     re.DOTALL,
 )
-SQL_HOMES = re.compile(
-    r"^libs/common/migrations/|/gateway_common/db/|/(?:(?:create_|queue_|sequence_)?store|tables)\.py$"
-)
+SQL_HOMES = re.compile(r"^libs/common/migrations/|/gateway_common/db/|/(?:(?:[a-z]+_)?store|tables)\.py$")
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log", "bind"}
 LOGGER_NAME = re.compile(r"^_?(?:log|logger|logs)$", re.IGNORECASE)
 PRIVATE = {

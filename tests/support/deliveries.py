@@ -7,13 +7,13 @@ from sqlalchemy import text
 
 from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
-from gateway_common.db.database import Database
+from gateway_common.db.database import Connection, Database
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.events.store import insert_events
 from gateway_common.ids import PAYMENT, WEBHOOK_ENDPOINT, new_id
-from gateway_common.webhooks.model import EndpointStatus, WebhookEndpoint, seal_context
+from gateway_common.webhooks.model import EndpointStatus, WebhookEndpoint, seal_context, with_status
 from gateway_common.webhooks.signing import new_secret
-from gateway_common.webhooks.store import insert_endpoint
+from gateway_common.webhooks.store import insert_endpoint, lock_endpoint, save_endpoint
 
 MERCHANT_ID = "mer_test"
 
@@ -25,9 +25,9 @@ class Endpoint:
 
 
 async def add_endpoint(
-    database: Database, keyring: Keyring, url: str, *, event_types: tuple[str, ...] = ()
+    database: Database, keyring: Keyring, url: str, *, event_types: tuple[str, ...] = (), **values: Any
 ) -> Endpoint:
-    """Register an endpoint of the test merchant."""
+    """Register an endpoint of the test merchant, with such values of its own."""
     now = system_clock()
     endpoint_id, secret = new_id(WEBHOOK_ENDPOINT, now), new_secret()
     endpoint = WebhookEndpoint(
@@ -41,10 +41,17 @@ async def add_endpoint(
         sealed_secret=keyring.seal(secret.encode(), context=seal_context(endpoint_id)),
         created_at=now,
         updated_at=now,
+        **values,
     )
     async with database.statement() as connection:
         await insert_endpoint(connection, endpoint)
     return Endpoint(endpoint_id, secret)
+
+
+async def change_status(connection: Connection, endpoint_id: str, status: EndpointStatus) -> None:
+    """Pause, enable or delete an endpoint of the test merchant, in the caller's transaction."""
+    before = await lock_endpoint(connection, endpoint_id, merchant_id=MERCHANT_ID, livemode=False)
+    await save_endpoint(connection, with_status(before, status, now=system_clock()), before=before)
 
 
 def example_event(event_type: EventType = EventType.PAYMENT_CREATED) -> Event:
@@ -79,8 +86,34 @@ async def read_attempts(database: Database) -> list[dict[str, Any]]:
 
 async def make_due(database: Database, *, in_seconds: float = 0) -> None:
     """Let the database's time pass for every waiting delivery, until so long before it is due."""
-    statement = (
-        "UPDATE webhook_deliveries SET due_at = now() + make_interval(secs => :in_seconds) WHERE due_at IS NOT NULL"
+    statements = (
+        "UPDATE webhook_deliveries SET due_at = now() + make_interval(secs => :in_seconds) WHERE due_at IS NOT NULL",
+        """
+        UPDATE webhook_endpoint_health
+        SET look_at = now() + make_interval(secs => :in_seconds), revision = revision + 1
+        WHERE look_at IS NOT NULL
+        """,
     )
+    async with database.transaction() as connection:
+        for statement in statements:
+            await connection.execute(text(statement), {"in_seconds": in_seconds})
+
+
+async def read_health(database: Database, endpoint_id: str) -> dict[str, Any]:
+    """How the endpoint fares, with the seconds for which its breaker stays open."""
+    query = """
+    SELECT *, extract(epoch FROM blocked_until - now())::float AS blocked_for_seconds
+    FROM webhook_endpoint_health WHERE endpoint_id = :endpoint_id
+    """
     async with database.statement() as connection:
-        await connection.execute(text(statement), {"in_seconds": in_seconds})
+        row = (await connection.execute(text(query), {"endpoint_id": endpoint_id})).mappings().one()
+        return dict(row)
+
+
+async def let_pass(database: Database, endpoint_id: str, *, seconds: float) -> None:
+    """Let the database's time pass for how the endpoint fares: what was or is to be then, lies so much further back."""
+    columns = ("look_at", "failing_since", "last_attempt_at", "last_success_at", "blocked_until")
+    changes = ", ".join(f"{column} = {column} - make_interval(secs => :seconds)" for column in columns)
+    statement = f"UPDATE webhook_endpoint_health SET {changes}, revision = revision + 1 WHERE endpoint_id = :id"
+    async with database.statement() as connection:
+        await connection.execute(text(statement), {"id": endpoint_id, "seconds": seconds})

@@ -7,13 +7,14 @@ from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.settings import normalize_database_url
-from gateway_common.webhooks.queue_store import claim_deliveries
-from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS
-from gateway_common.workers.store import renew_worker
+from gateway_common.webhooks.claim_store import claim_deliveries
+from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS, TAIL_INTERVALS_SECONDS, RetryPlan
+from gateway_common.workers.store import SILENT_AFTER_SECONDS, renew_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
 from gateway_webhook_dispatcher.guard import Guard
+from gateway_webhook_dispatcher.health import HealthKeeper
 
 LEASE_LIMIT_SECONDS = 35.0
 IN_FLIGHT_PER_ENDPOINT = 16
@@ -22,9 +23,18 @@ IN_FLIGHT_PER_ENDPOINT = 16
 class Running:
     """A dispatcher with a pool of its own. It says that it lives when told to, not by itself."""
 
-    def __init__(self, database: Database, client: WebhookClient, dispatcher: Dispatcher, worker_id: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        client: WebhookClient,
+        dispatcher: Dispatcher,
+        healths: HealthKeeper,
+        *,
+        worker_id: str,
+    ) -> None:
         self.worker_id = worker_id
         self.dispatcher = dispatcher
+        self.healths = healths
         self._database = database
         self._client = client
         self._stop = asyncio.Event()
@@ -63,11 +73,13 @@ def start_dispatcher(
     client = WebhookClient(
         guard=Guard(allow_private_networks=True), kept_connections=256, timeout_seconds=timeout_seconds, clock=clock
     )
+    healths = HealthKeeper(database, in_flight_most=IN_FLIGHT_PER_ENDPOINT, clock=clock)
     deliverer = Deliverer(
         database,
         client,
         keyring,
-        intervals_seconds=intervals_seconds,
+        healths,
+        plan=RetryPlan(intervals_seconds=tuple(intervals_seconds), tail_seconds=TAIL_INTERVALS_SECONDS),
         record_for_seconds=LEASE_LIMIT_SECONDS,
         clock=clock,
     )
@@ -76,10 +88,11 @@ def start_dispatcher(
         deliverer,
         worker_id=worker_id,
         concurrency=256,
-        in_flight_per_endpoint=IN_FLIGHT_PER_ENDPOINT,
+        in_flight_most=IN_FLIGHT_PER_ENDPOINT,
         lease_limit_seconds=LEASE_LIMIT_SECONDS,
+        silent_after_seconds=SILENT_AFTER_SECONDS,
     )
-    running = Running(database, client, dispatcher, worker_id)
+    running = Running(database, client, dispatcher, healths, worker_id=worker_id)
     started.append(running)
     return running
 
@@ -87,4 +100,4 @@ def start_dispatcher(
 async def claim_as_one_that_died(database: Database, worker_id: str, *, most: int = 100) -> int:
     """Take leases as a worker that was last seen long ago; how many."""
     async with database.statement() as connection:
-        return len(await claim_deliveries(connection, worker_id, most=most, most_per_endpoint=most))
+        return len(await claim_deliveries(connection, worker_id, most=most, in_flight_most=most))

@@ -181,6 +181,8 @@ class History:
             """,
             [self["endpoint"]],
         )
+        connection.execute("INSERT INTO webhook_endpoint_health (endpoint_id) VALUES (%s)", [self["endpoint"]])
+        connection.execute("UPDATE events SET fan_out = 1 WHERE id = %s", [self.event_id(1)])
         connection.execute(
             """
             INSERT INTO webhook_deliveries (

@@ -27,6 +27,7 @@ MADE_UP: Final = {"GET /api/v1/checkout/orders/{order_id}"}
 # What a route needs in its body before it looks for the object in its path.
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /api/v1/test/payments/{payment_id}/outcome": {"outcome": "success"},
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/check-signature": {"body": "{}", "headers": {}},
 }
 
 

@@ -33,7 +33,16 @@ async def test_a_new_endpoint_is_enabled_and_shows_its_secret(api: Api) -> None:
         "description": "Shop",
         "event_types": ["payment.success", "refund.failed"],
         "status": "enabled",
+        "disabled_reason": None,
+        "timeout_seconds": None,
+        "max_in_flight": None,
+        "rate_limit_per_second": None,
+        "header_names": [],
+        "retry_tail": False,
+        "auto_recover": True,
+        "old_secret_expires_at": None,
         "livemode": False,
+        "version": 1,
     }
 
 

@@ -11,7 +11,7 @@ GROUP = "gateway_service"
 CHANGEABLE = {
     "api_keys", "event_sequences", "idempotency_keys", "ledger_balances", "orders", "payment_cards",
     "payments", "provider_callbacks", "provider_routes", "refunds", "simulator_operations", "webhook_deliveries",
-    "webhook_endpoints", "workers",
+    "webhook_endpoint_health", "webhook_endpoints", "webhook_replays", "workers",
 }  # fmt: skip
 APPEND_ONLY = {"events", "ledger_entries", "provider_answers", "webhook_attempts"}
 DELETABLE = {"idempotency_keys", "payment_cards", "provider_callbacks", "provider_routes", "workers"}
@@ -20,6 +20,7 @@ TABLE_RIGHTS = {
     **dict.fromkeys(CHANGEABLE & DELETABLE, frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})),
     **dict.fromkeys(APPEND_ONLY, frozenset({"SELECT", "INSERT"})),
     "alembic_version": frozenset({"SELECT"}),
+    "retention_marks": frozenset({"SELECT"}),
     # Made by who makes keys; renamed; what it pays is the owner's to say.
     "merchants": frozenset({"SELECT", "INSERT"}),
 }

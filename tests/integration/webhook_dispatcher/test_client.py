@@ -226,3 +226,19 @@ async def test_a_receiver_that_is_gone_is_told_apart(receiver: Receiver, client:
         FailureReason.GONE,
         "answered 410: the receiver wants no more webhooks",
     )
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 0.3), (0.2, 0.2), (30, 0.4)])
+async def test_an_endpoint_has_its_own_deadline_but_none_longer_than_a_lease_allows(
+    receiver: Receiver, asked: float | None, given: float
+) -> None:
+    guard = Guard(allow_private_networks=True)
+    client = WebhookClient(
+        guard=guard, kept_connections=1, timeout_seconds=0.3, longest_timeout_seconds=0.4, clock=system_clock
+    )
+    url = receiver.answer("/slow", answering(200, after_seconds=60))
+
+    result = await client.post(url, {}, b"{}", livemode=False, timeout_seconds=asked)
+
+    await client.close()
+    assert result.error == f"no complete answer within {given:g} s: no response came"

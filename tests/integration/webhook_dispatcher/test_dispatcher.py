@@ -10,6 +10,7 @@ from tests.integration.webhook_dispatcher.conftest import StartDispatcher
 from tests.support.deliveries import (
     add_endpoint,
     add_events,
+    change_status,
     example_event,
     make_due,
     read_attempts,
@@ -19,13 +20,13 @@ from tests.support.dispatchers import IN_FLIGHT_PER_ENDPOINT, claim_as_one_that_
 from tests.support.receiver import Receiver, answering
 from tests.support.waiting import wait_until
 
-from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.events.model import EventType
 from gateway_common.events.store import insert_events
-from gateway_common.webhooks.queue_store import claim_deliveries
-from gateway_common.webhooks.store import cancel_deliveries, delete_endpoint
+from gateway_common.webhooks.claim_store import claim_deliveries
+from gateway_common.webhooks.model import EndpointStatus
+from gateway_common.webhooks.settle_store import settle_endpoints
 
 
 async def wait_until_all_are(status: str, database: Database, *, endpoint_id: str | None = None) -> None:
@@ -119,7 +120,7 @@ async def test_an_outcome_that_comes_after_the_lease_was_lost_is_not_recorded(
 
     async with database.statement() as connection:
         await connection.execute(text("UPDATE webhook_deliveries SET worker_id = NULL, leased_at = NULL"))
-        [taken] = await claim_deliveries(connection, "wrk_two", most=1, most_per_endpoint=1)
+        [taken] = await claim_deliveries(connection, "wrk_two", most=1, in_flight_most=1)
     await asyncio.sleep(0.6)
 
     [delivery] = await read_deliveries(database)
@@ -137,10 +138,10 @@ async def test_deleting_an_endpoint_cancels_what_waits_for_it_and_what_is_on_its
     await wait_until(lambda: len(receiver.at("/slow")) == IN_FLIGHT_PER_ENDPOINT)
 
     async with database.transaction() as connection:
-        await delete_endpoint(connection, endpoint.id, merchant_id="mer_test", livemode=False, now=system_clock())
+        await change_status(connection, endpoint.id, EndpointStatus.DELETED)
     async with database.statement() as connection:
-        assert await cancel_deliveries(connection, endpoint.id, now=system_clock(), most=20) == 20
-        assert await cancel_deliveries(connection, endpoint.id, now=system_clock(), most=20) == 10
+        assert await settle_endpoints(connection, most=20) == 20
+        assert await settle_endpoints(connection, most=20) == 10
     await asyncio.sleep(1)
 
     deliveries = await read_deliveries(database)
@@ -157,7 +158,7 @@ async def test_an_event_recorded_while_its_endpoint_is_deleted_leaves_nothing_wa
 
     async def delete() -> None:
         async with database.transaction() as connection:
-            await delete_endpoint(connection, endpoint.id, merchant_id="mer_test", livemode=False, now=system_clock())
+            await change_status(connection, endpoint.id, EndpointStatus.DELETED)
 
     async with database.transaction() as recording:
         await insert_events(recording, [example_event()])
@@ -166,7 +167,7 @@ async def test_an_event_recorded_while_its_endpoint_is_deleted_leaves_nothing_wa
         assert not deleting.done(), "the deletion waits for what is being recorded"
     await deleting
     running = dispatcher()
-    await running.dispatcher.cancel_orphans()
+    await running.dispatcher.settle()
 
     assert [(row["status"], row["due_at"]) for row in await read_deliveries(database)] in ([], [("cancelled", None)])
     assert receiver.at("/hook") == []
@@ -211,7 +212,7 @@ async def test_an_event_that_meets_a_deletion_under_way_is_not_for_its_endpoint(
     endpoint = await add_endpoint(database, keyring, receiver.url + "/hook")
 
     async with database.transaction() as deleting:
-        await delete_endpoint(deleting, endpoint.id, merchant_id="mer_test", livemode=False, now=system_clock())
+        await change_status(deleting, endpoint.id, EndpointStatus.DELETED)
         recording = asyncio.create_task(add_events(database))
         await asyncio.sleep(0.3)
         assert not recording.done(), "the event waits for the deletion"

@@ -22,6 +22,8 @@ BOUNDED_LABELS = {
     "mode",
     "provider",
     "window",
+    "reason",
+    "action",
 }
 
 

@@ -29,26 +29,26 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.mark.usefixtures("environment")
 def test_without_settings_retries_come_after_one_five_thirty_and_a_hundred_and_twenty_minutes() -> None:
-    assert DispatcherSettings().retry_intervals_seconds == (60, 300, 1800, 7200)
+    assert DispatcherSettings().retry_plan.intervals_seconds == (60, 300, 1800, 7200)
 
 
 def test_the_schedule_for_tests_is_five_seconds_four_times(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEBHOOK_RETRY_INTERVALS_TEST", "true")
 
-    assert DispatcherSettings().retry_intervals_seconds == (5, 5, 5, 5)
+    assert DispatcherSettings().retry_plan.intervals_seconds == (5, 5, 5, 5)
 
 
 def test_a_schedule_that_is_spelt_out_wins(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEBHOOK_RETRY_INTERVALS_TEST", "true")
     environment.setenv("WEBHOOK_RETRY_INTERVALS", "1, 2.5,600")
 
-    assert DispatcherSettings().retry_intervals_seconds == (1, 2.5, 600)
+    assert DispatcherSettings().retry_plan.intervals_seconds == (1, 2.5, 600)
 
 
 def test_an_empty_schedule_means_none_was_set(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEBHOOK_RETRY_INTERVALS", "")
 
-    assert DispatcherSettings().retry_intervals_seconds == (60, 300, 1800, 7200)
+    assert DispatcherSettings().retry_plan.intervals_seconds == (60, 300, 1800, 7200)
 
 
 @pytest.mark.parametrize("value", ["soon", "1,,2", "0", "-5", "nan", "inf", "604801"])

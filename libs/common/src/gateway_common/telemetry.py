@@ -39,7 +39,11 @@ CALLBACKS = Counter(
     "gateway_provider_callbacks", "Callbacks of providers by what became of them.", ["provider", "outcome"]
 )
 LEASES_FREED = Counter("gateway_leases_freed", "Leases taken from workers that fell silent.", ["queue"])
-WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts by outcome.", ["outcome"])
+WEBHOOK_ATTEMPTS = Counter(
+    "gateway_webhook_attempts", "Webhook attempts by outcome, and why they failed.", ["outcome", "reason"]
+)
+WEBHOOK_ENDPOINTS = Counter("gateway_webhook_endpoints", "What the gateway did with endpoints by itself.", ["action"])
+OVERLOOKED = Counter("gateway_webhook_overlooked", "Endpoints whose due webhooks nobody would have found. None.")
 WEBHOOK_SECONDS = Histogram(
     "gateway_webhook_attempt_duration_seconds", "One attempt, DNS to response.", buckets=_SECONDS
 )

@@ -1,6 +1,7 @@
 """One webhook request: sent under one deadline, its answer read up to a cap, every failure put into plain words."""
 
 import asyncio
+import math
 import ssl
 from collections.abc import Mapping
 from typing import Final
@@ -34,11 +35,13 @@ class WebhookClient:
         kept_connections: int,
         timeout_seconds: float,
         clock: Clock,
+        longest_timeout_seconds: float = math.inf,
         resolver: Resolver | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._guard = guard
         self._timeout_seconds = timeout_seconds
+        self._longest_timeout_seconds = longest_timeout_seconds
         self._clock = clock
         self._resolver = resolver or Resolver()
         ssl_context = ssl_context or ssl.create_default_context()
@@ -70,7 +73,8 @@ class WebhookClient:
     ) -> AttemptResult:
         """Send the body once. Never raises for what the network or the receiver does: the result says it."""
         attempt = _Attempt(self._clock)
-        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        asked = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        seconds = min(asked, self._longest_timeout_seconds)
         token = STOPWATCH.set(attempt.watch)
         try:
             async with asyncio.timeout(seconds):

@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Final
 
 from gateway_common.clock import Clock
@@ -13,15 +12,17 @@ from gateway_common.db.database import Database, DatabaseUnavailableError
 from gateway_common.db.gather import Gatherer
 from gateway_common.logs import get_logger
 from gateway_common.telemetry import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS, trace_id
-from gateway_common.webhooks.model import ClaimedDelivery, seal_context
-from gateway_common.webhooks.outcome import AttemptResult, DeliveryOutcome, decide_outcome
-from gateway_common.webhooks.queue_store import record_outcomes
-from gateway_common.webhooks.signing import sign_body, sign_standard
+from gateway_common.webhooks.model import ClaimedDelivery
+from gateway_common.webhooks.outcome import AttemptResult, DeliveryOutcome, FailureReason, decide_outcome
+from gateway_common.webhooks.outcome_store import record_outcomes
+from gateway_common.webhooks.schedule import RetryPlan
 from gateway_webhook_dispatcher.client import WebhookClient
+from gateway_webhook_dispatcher.health import HealthKeeper
+from gateway_webhook_dispatcher.request import SignedRequest, sign_request
 
-USER_AGENT: Final = f"PaymentGateway-Webhooks/{version('gateway-webhook-dispatcher')}"
 _RECORD_PAUSE_SECONDS: Final = 0.2
 _RECORD_PAUSE_LONGEST_SECONDS: Final = 2.0
+_LEASE_LOST: Final = "lease_lost"
 
 
 class Deliverer:
@@ -32,15 +33,17 @@ class Deliverer:
         database: Database,
         client: WebhookClient,
         keyring: Keyring,
+        healths: HealthKeeper,
         *,
-        intervals_seconds: Sequence[float],
+        plan: RetryPlan,
         record_for_seconds: float,
         clock: Clock,
     ) -> None:
         self._database = database
         self._client = client
         self._keyring = keyring
-        self._intervals_seconds = intervals_seconds
+        self._healths = healths
+        self._plan = plan
         self._record_for_seconds = record_for_seconds
         self._clock = clock
         self._records = Gatherer(self._record_batch)
@@ -48,35 +51,37 @@ class Deliverer:
 
     async def deliver(self, delivery: ClaimedDelivery) -> None:
         """Make one attempt and record it. One that can't be recorded is made again: at least once, never less."""
-        result = await self._attempt(delivery)
-        chance = random.random()  # noqa: S311 -- jitter only has to differ.
-        outcome = decide_outcome(delivery, result, intervals=self._intervals_seconds, chance=chance)
-        recorded = await self._record(outcome)
-        WEBHOOK_ATTEMPTS.labels(outcome.status if recorded else "lease_lost").inc()
-        WEBHOOK_SECONDS.observe(result.duration_ms / 1000)
-        self._log.info(
-            "webhook.attempt",
-            delivery_id=delivery.id,
-            event_id=delivery.event_id,
-            event_type=delivery.event_type,
-            attempt=delivery.attempts + 1,
-            status=outcome.status if recorded else "lease_lost",
-            response_status=result.response_status,
-            error=result.error,
-            milliseconds=result.duration_ms,
-            next_in_seconds=outcome.due_in_seconds and round(outcome.due_in_seconds, 1),
-            trace_id=trace_id(delivery.traceparent),
+        request, result = await self._attempt(delivery)
+        outcome = decide_outcome(
+            delivery,
+            result,
+            intervals=self._plan.intervals(with_tail=delivery.retry_tail),
+            chance=random.random(),  # noqa: S311 -- jitter only has to differ.
+            request_headers=request.shown_headers if request else {},
         )
+        # First, while the lease still counts: the endpoint's next place is given away by what this attempt says of it.
+        if delivery.noteworthy or not result.delivered:
+            await self._healths.note(delivery, result)
+        recorded = await self._record(outcome)
+        self._tell(outcome, recorded=recorded)
 
-    async def _attempt(self, delivery: ClaimedDelivery) -> AttemptResult:
+    async def _attempt(self, delivery: ClaimedDelivery) -> tuple[SignedRequest | None, AttemptResult]:
         now = self._clock()
         try:
-            secret = self._keyring.unseal(delivery.sealed_secret, context=seal_context(delivery.endpoint_id))
+            request = sign_request(delivery, self._keyring, timestamp=int(now.timestamp()))
         except SealBrokenError as error:
             self._log.error("webhook.secret_unreadable", endpoint_id=delivery.endpoint_id, error=str(error))
-            return AttemptResult(started_at=now, duration_ms=0, error="the endpoint's secret can't be read")
-        headers = signed_headers(delivery, secret.decode(), timestamp=int(now.timestamp()))
-        return await self._client.post(delivery.url, headers, delivery.body, livemode=delivery.livemode)
+            reason = FailureReason.SEAL_BROKEN
+            error_text = "the endpoint's secret can't be read"
+            return None, AttemptResult(started_at=now, duration_ms=0, reason=reason, error=error_text)
+        result = await self._client.post(
+            delivery.url,
+            request.headers,
+            delivery.body,
+            livemode=delivery.livemode,
+            timeout_seconds=delivery.timeout_seconds,
+        )
+        return request, result
 
     async def _record(self, outcome: DeliveryOutcome) -> bool:
         """Write the outcome, waiting out an outage: the answer is known only here, and asking again is a duplicate."""
@@ -95,23 +100,22 @@ class Deliverer:
         async with self._database.statement() as connection:
             return await record_outcomes(connection, outcomes)
 
-
-def signed_headers(delivery: ClaimedDelivery, secret: str, *, timestamp: int) -> dict[str, str]:
-    """The headers of one attempt. `webhook-id` is the event's, the same on every attempt, to dedupe by."""
-    headers = {
-        "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": USER_AGENT,
-        "X-Webhook-Event": delivery.event_type,
-        "X-Webhook-Delivery": delivery.id,
-        "X-Webhook-Attempt": str(delivery.attempts + 1),
-        "X-Webhook-Signature": sign_body(secret, delivery.body),
-        "webhook-id": delivery.event_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign_standard(
-            secret, webhook_id=delivery.event_id, timestamp=timestamp, body=delivery.body
-        ),
-    }
-    if delivery.traceparent is not None:
-        headers["traceparent"] = delivery.traceparent
-    return headers
+    def _tell(self, outcome: DeliveryOutcome, *, recorded: bool) -> None:
+        delivery, result = outcome.delivery, outcome.result
+        status = outcome.status if recorded else _LEASE_LOST
+        WEBHOOK_ATTEMPTS.labels(status, result.reason or "").inc()
+        WEBHOOK_SECONDS.observe(result.duration_ms / 1000)
+        self._log.info(
+            "webhook.attempt",
+            delivery_id=delivery.id,
+            event_id=delivery.event_id,
+            event_type=delivery.event_type,
+            attempt=delivery.attempts + 1,
+            status=status,
+            response_status=result.response_status,
+            reason=result.reason,
+            error=result.error,
+            milliseconds=result.duration_ms,
+            next_in_seconds=outcome.due_in_seconds and round(outcome.due_in_seconds, 1),
+            trace_id=trace_id(delivery.traceparent),
+        )

@@ -1,24 +1,37 @@
 """Claims due deliveries, as many as there are free places, and has each one attempted. Rings only wake it early."""
 
 import asyncio
-from typing import Final
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
 
-from gateway_common.db.database import Database, DatabaseUnavailableError, StatementRefusedError
+from gateway_common.db.database import Connection, Database, DatabaseUnavailableError, StatementRefusedError
 from gateway_common.logs import get_logger
-from gateway_common.telemetry import DUE, JOBS_RUNNING, LEASES_FREED, OLDEST_DUE_SECONDS
-from gateway_common.webhooks.model import ClaimedDelivery
-from gateway_common.webhooks.queue_store import (
-    cancel_deliveries_of_deleted,
+from gateway_common.telemetry import DUE, JOBS_RUNNING, LEASES_FREED, OLDEST_DUE_SECONDS, OVERLOOKED
+from gateway_common.webhooks.claim_store import (
     claim_deliveries,
+    defer_blocked_deliveries,
+    find_overlooked_endpoints,
     free_delivery_leases,
     measure_due_deliveries,
 )
+from gateway_common.webhooks.model import ClaimedDelivery
+from gateway_common.webhooks.replay_store import advance_replays
+from gateway_common.webhooks.settle_store import settle_endpoints
+from gateway_common.workers.lifecycle import Loop
 from gateway_webhook_dispatcher.delivery import Deliverer
 
-LOOK_EVERY_SECONDS: Final = 0.5
+LOOK_EVERY_SECONDS: Final = 0.1
 """Retries fall due without a ring; this is how late they may be, and how long a lost ring costs."""
 CLAIM_MOST: Final = 128
+FREE_EVERY_SECONDS: Final = 1.0
+MOVE_EVERY_SECONDS: Final = 0.5
+MEASURE_EVERY_SECONDS: Final = 5.0
+OVERLOOKED_EVERY_SECONDS: Final = 10.0
 OUTAGE_PAUSE_SECONDS: Final = 1.0
+
+Result = TypeVar("Result")
 
 
 class Dispatcher:
@@ -29,15 +42,18 @@ class Dispatcher:
         *,
         worker_id: str,
         concurrency: int,
-        in_flight_per_endpoint: int,
+        in_flight_most: int,
         lease_limit_seconds: float,
+        silent_after_seconds: float,
     ) -> None:
         self._database = database
         self._deliverer = deliverer
         self._worker_id = worker_id
         self._concurrency = concurrency
-        self._in_flight_per_endpoint = in_flight_per_endpoint
+        self._in_flight_most = in_flight_most
         self._lease_limit_seconds = lease_limit_seconds
+        self._silent_after_seconds = silent_after_seconds
+        self._all_may_live_until = 0.0
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._log = get_logger()
@@ -59,24 +75,62 @@ class Dispatcher:
             except TimeoutError:
                 continue
 
+    def loops(self) -> list[Loop]:
+        """What has to be done beside delivering, safe in any number of processes."""
+        return [
+            Loop(name="free_leases", action=self.free_leases, every_seconds=FREE_EVERY_SECONDS),
+            Loop(name="settle", action=self.settle, every_seconds=MOVE_EVERY_SECONDS),
+            Loop(name="advance_replays", action=self.advance_replays, every_seconds=MOVE_EVERY_SECONDS),
+            Loop(name="defer_blocked", action=self.defer_blocked, every_seconds=MOVE_EVERY_SECONDS),
+            Loop(name="find_overlooked", action=self.find_overlooked, every_seconds=OVERLOOKED_EVERY_SECONDS),
+            Loop(name="measure", action=self.measure, every_seconds=MEASURE_EVERY_SECONDS),
+        ]
+
     async def drain(self, timeout_seconds: float) -> None:
         """Wait for the running deliveries, at most so long."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_seconds)
 
     async def free_leases(self) -> None:
-        """Free what dead dispatchers held."""
-        async with self._database.statement() as connection:
-            freed = await free_delivery_leases(connection, lease_limit_seconds=self._lease_limit_seconds)
+        """Free what dead dispatchers held.
+
+        After an outage of the database everybody looks dead at first: let the others say that they live before their
+        webhooks are sent a second time.
+        """
+        try:
+            if time.monotonic() < self._all_may_live_until:
+                await self._database.check()
+                return
+            freed = await self._do(partial(free_delivery_leases, lease_limit_seconds=self._lease_limit_seconds))
+        except DatabaseUnavailableError:
+            self._all_may_live_until = time.monotonic() + self._silent_after_seconds
+            raise
         if freed:
             LEASES_FREED.labels("webhooks").inc(freed)
             self._log.warning("leases.freed", queue="webhooks", count=freed)
             self.wake()
 
-    async def cancel_orphans(self) -> None:
-        """Cancel what waits for endpoints that were deleted."""
-        async with self._database.statement() as connection:
-            await cancel_deliveries_of_deleted(connection)
+    async def settle(self) -> None:
+        """Have the deliveries of paused, disabled, enabled and deleted endpoints follow their endpoint's status."""
+        while await self._do(settle_endpoints):
+            self.wake()
+
+    async def advance_replays(self) -> None:
+        """Queue what is to be replayed."""
+        while await self._do(advance_replays):
+            self.wake()
+
+    async def defer_blocked(self) -> None:
+        """Move deliveries that a breaker holds back out of the way of the others."""
+        await self._do(defer_blocked_deliveries)
+
+    async def find_overlooked(self) -> None:
+        """Look for deliveries that nobody would find: there should be none."""
+        endpoint_ids = await self._do(find_overlooked_endpoints)
+        if endpoint_ids:
+            OVERLOOKED.inc(len(endpoint_ids))
+            self._log.error("webhooks.overlooked", endpoint_ids=endpoint_ids[:10], count=len(endpoint_ids))
+            self.wake()
 
     async def measure(self) -> None:
         """Export how much is due and how late it is, as PostgreSQL knows it."""
@@ -85,6 +139,10 @@ class Dispatcher:
         DUE.labels("webhooks").set(count)
         OLDEST_DUE_SECONDS.labels("webhooks").set(oldest_seconds)
 
+    async def _do(self, action: Callable[[Connection], Awaitable[Result]]) -> Result:
+        async with self._database.statement() as connection:
+            return await action(connection)
+
     async def _claim(self) -> list[ClaimedDelivery]:
         free = min(self._concurrency - len(self._running), CLAIM_MOST)
         if free <= 0:
@@ -92,7 +150,7 @@ class Dispatcher:
         try:
             async with self._database.statement() as connection:
                 return await claim_deliveries(
-                    connection, self._worker_id, most=free, most_per_endpoint=self._in_flight_per_endpoint
+                    connection, self._worker_id, most=free, in_flight_most=self._in_flight_most
                 )
         except (DatabaseUnavailableError, StatementRefusedError) as error:
             self._log.warning("webhooks.claim_failed", error=str(error.__cause__ or error))

@@ -6,18 +6,26 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
 from gateway_common.settings import Port, ProcessSettings, StoreSettings, WorkerSettings
-from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS, TEST_INTERVALS_SECONDS, parse_intervals
+from gateway_common.webhooks.schedule import (
+    DEFAULT_INTERVALS_SECONDS,
+    TAIL_INTERVALS_SECONDS,
+    TEST_INTERVALS_SECONDS,
+    RetryPlan,
+    parse_intervals,
+)
 from gateway_webhook_dispatcher.guard import HTTPS_PORT, Guard, Network, parse_networks, parse_ports
 
 
 class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
     metrics_port: Port = 9102
+    job_timeout_seconds: Annotated[float, Field(ge=1, le=600)] = 40.0
+    """Longer than other workers', for an endpoint may ask for 30 s of its own."""
     concurrency: Annotated[int, Field(ge=1, le=10_000, validation_alias="DISPATCHER_CONCURRENCY")] = 256
     """Deliveries in flight at once."""
     webhook_in_flight_per_endpoint: Annotated[int, Field(ge=1, le=1_000)] = 16
-    """So many of them to one endpoint, so that a slow one can't fill the dispatcher."""
+    """So many of them to one endpoint that has no cap of its own, over all dispatchers."""
     webhook_timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 15.0
-    """One deadline over DNS, connect, TLS, request and response."""
+    """One deadline over DNS, connect, TLS, request and response; of endpoints that have none of their own."""
     webhook_allow_private_networks: bool = False
     webhook_allowed_networks: Annotated[
         tuple[Network, ...], NoDecode, BeforeValidator(parse_networks), Field(validate_default=False)
@@ -31,7 +39,7 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
 
     @model_validator(mode="after")
     def _attempt_fits_its_lease(self) -> Self:
-        most = self.job_timeout_seconds * 0.75
+        most = self.longest_timeout_seconds
         if "webhook_timeout_seconds" not in self.model_fields_set:
             self.webhook_timeout_seconds = min(self.webhook_timeout_seconds, most)
         if self.webhook_timeout_seconds > most:
@@ -48,8 +56,15 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
         )
 
     @property
-    def retry_intervals_seconds(self) -> tuple[float, ...]:
+    def longest_timeout_seconds(self) -> float:
+        """No attempt takes longer, whatever its endpoint asks for: it must fit into its lease."""
+        return self.job_timeout_seconds * 0.75
+
+    @property
+    def retry_plan(self) -> RetryPlan:
         """The schedule: the one that was set, or the short one for tests, or the default."""
         if self.webhook_retry_intervals is not None:
-            return self.webhook_retry_intervals
-        return TEST_INTERVALS_SECONDS if self.webhook_retry_intervals_test else DEFAULT_INTERVALS_SECONDS
+            return RetryPlan(intervals_seconds=self.webhook_retry_intervals, tail_seconds=TAIL_INTERVALS_SECONDS)
+        if self.webhook_retry_intervals_test:
+            return RetryPlan(intervals_seconds=TEST_INTERVALS_SECONDS, tail_seconds=TEST_INTERVALS_SECONDS)
+        return RetryPlan(intervals_seconds=DEFAULT_INTERVALS_SECONDS, tail_seconds=TAIL_INTERVALS_SECONDS)

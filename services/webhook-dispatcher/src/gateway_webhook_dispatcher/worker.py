@@ -14,18 +14,17 @@ from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import WEBHOOKS_STREAM
 from gateway_common.serving import Health
 from gateway_common.telemetry import QUEUE_LAG
-from gateway_common.webhooks.queue_store import release_delivery_leases
+from gateway_common.webhooks.claim_store import release_delivery_leases
 from gateway_common.workers.lifecycle import Loop, Worker, run_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
+from gateway_webhook_dispatcher.health import HealthKeeper
 from gateway_webhook_dispatcher.housekeeping import Housekeeper
 from gateway_webhook_dispatcher.settings import DispatcherSettings
 from gateway_webhook_dispatcher.tasks import RING_SLOTS, register_tasks
 
 SERVICE = "webhook-dispatcher"
-FREE_EVERY_SECONDS = 1.0
-MEASURE_EVERY_SECONDS = 5.0
 TIDY_EVERY_SECONDS = 10.0
 
 
@@ -43,31 +42,19 @@ async def main() -> None:
         guard=settings.guard,
         kept_connections=settings.concurrency // 2,
         timeout_seconds=settings.webhook_timeout_seconds,
+        longest_timeout_seconds=settings.longest_timeout_seconds,
         clock=system_clock,
     )
-    deliverer = Deliverer(
-        database,
-        client,
-        Keyring(settings.gateway_master_key.get_secret_value()),
-        intervals_seconds=settings.retry_intervals_seconds,
-        record_for_seconds=settings.lease_limit_seconds,
-        clock=system_clock,
-    )
-    dispatcher = Dispatcher(
-        database,
-        deliverer,
-        worker_id=worker_id,
-        concurrency=settings.concurrency,
-        in_flight_per_endpoint=settings.webhook_in_flight_per_endpoint,
-        lease_limit_seconds=settings.lease_limit_seconds,
-    )
+    healths = HealthKeeper(database, in_flight_most=settings.webhook_in_flight_per_endpoint, clock=system_clock)
+    dispatcher = _make_dispatcher(settings, database, client, healths, worker_id)
     register_tasks(broker, dispatcher)
     receiver = Receiver(broker, max_async_tasks=RING_SLOTS)
+    health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": broker.check})
     worker = Worker(
         id=worker_id,
         service=SERVICE,
         database=database,
-        health=Health(needed={"postgresql": schema_check(database)}, wanted={"redis": broker.check}),
+        health=health,
         host=settings.host,
         metrics_port=settings.metrics_port,
         silent_after_seconds=settings.worker_silent_after_seconds,
@@ -85,10 +72,9 @@ async def main() -> None:
         worker,
         work=work,
         loops=[
-            Loop(name="free_leases", action=dispatcher.free_leases, every_seconds=FREE_EVERY_SECONDS),
-            Loop(name="cancel_orphans", action=dispatcher.cancel_orphans, every_seconds=TIDY_EVERY_SECONDS),
+            *dispatcher.loops(),
+            *healths.loops(),
             *Housekeeper(database, system_clock).loops(),
-            Loop(name="measure", action=dispatcher.measure, every_seconds=MEASURE_EVERY_SECONDS),
             Loop(name="tidy", action=tidy, every_seconds=TIDY_EVERY_SECONDS),
         ],
         release_leases=release_delivery_leases,
@@ -98,3 +84,26 @@ async def main() -> None:
     await broker.shutdown()
     await database.close()
     log.info("worker.stopped")
+
+
+def _make_dispatcher(
+    settings: DispatcherSettings, database: Database, client: WebhookClient, healths: HealthKeeper, worker_id: str
+) -> Dispatcher:
+    deliverer = Deliverer(
+        database,
+        client,
+        Keyring(settings.gateway_master_key.get_secret_value()),
+        healths,
+        plan=settings.retry_plan,
+        record_for_seconds=settings.lease_limit_seconds,
+        clock=system_clock,
+    )
+    return Dispatcher(
+        database,
+        deliverer,
+        worker_id=worker_id,
+        concurrency=settings.concurrency,
+        in_flight_most=settings.webhook_in_flight_per_endpoint,
+        lease_limit_seconds=settings.lease_limit_seconds,
+        silent_after_seconds=settings.worker_silent_after_seconds,
+    )

@@ -12,7 +12,7 @@ from gateway_common.events.store import insert_events
 from gateway_common.ids import WEBHOOK_ENDPOINT, new_id
 from gateway_common.payments import model
 from gateway_common.payments.store import PaymentChange, save_payment
-from gateway_common.webhooks.model import EndpointStatus, WebhookEndpoint
+from gateway_common.webhooks.model import DisabledReason, EndpointStatus, WebhookEndpoint
 from gateway_common.webhooks.store import insert_endpoint
 
 
@@ -33,6 +33,7 @@ ENDPOINTS = (
     Wanted(name="wants several", event_types=("refund.created", "payment.created", "payment.failed")),
     Wanted(name="wants success", event_types=("payment.success",)),
     Wanted(name="is disabled", status=EndpointStatus.DISABLED),
+    Wanted(name="is paused", status=EndpointStatus.PAUSED),
     Wanted(name="is deleted", status=EndpointStatus.DELETED),
     Wanted(name="is another merchant's", merchant_id="mer_other"),
     Wanted(name="is live", livemode=True),
@@ -52,6 +53,7 @@ async def endpoints(database: Database) -> None:
                 description=wanted.name,
                 event_types=list(wanted.event_types),
                 status=wanted.status,
+                disabled_reason=DisabledReason.GONE if wanted.status is EndpointStatus.DISABLED else None,
                 sealed_secret=b"sealed",
                 created_at=NOW,
                 updated_at=NOW,
@@ -59,13 +61,14 @@ async def endpoints(database: Database) -> None:
             await insert_endpoint(connection, endpoint)
 
 
-async def read_deliveries(database: Database) -> list[tuple[str, str]]:
-    """Type of event and name of endpoint of every delivery."""
-    query = """
+async def read_deliveries(database: Database, *, held: bool = False) -> list[tuple[str, str]]:
+    """Type of event and name of endpoint of every delivery that is to go, or of those that are held."""
+    query = f"""
     SELECT events.type, webhook_endpoints.description AS name
     FROM webhook_deliveries
     JOIN events ON events.id = event_id
     JOIN webhook_endpoints ON webhook_endpoints.id = endpoint_id
+    WHERE webhook_deliveries.status {"=" if held else "<>"} 'held'
     """
     return sorted((row["type"], row["name"]) for row in await read_rows(database, query))
 
@@ -78,6 +81,29 @@ async def test_a_new_payments_event_goes_to_each_endpoint_that_wants_it_and_to_n
         ("payment.created", "wants created"),
         ("payment.created", "wants several"),
     ]
+
+
+async def test_what_a_paused_or_disabled_endpoint_would_get_is_held_for_it(database: Database) -> None:
+    await store_payments(database)
+
+    assert await read_deliveries(database, held=True) == [
+        ("payment.created", "is disabled"),
+        ("payment.created", "is paused"),
+    ]
+
+
+async def test_an_event_says_how_many_deliveries_it_was_given(database: Database) -> None:
+    await store_payments(database, 3)
+    await store_payments(database, 2, livemode=True)
+
+    rows = await read_rows(
+        database,
+        """
+        SELECT fan_out, (SELECT count(*) FROM webhook_deliveries WHERE event_id = events.id) AS deliveries
+        FROM events ORDER BY livemode
+        """,
+    )
+    assert [(row["fan_out"], row["deliveries"]) for row in rows] == [(5, 5)] * 3 + [(1, 1)] * 2
 
 
 async def test_a_live_payments_event_stays_in_live_mode(database: Database) -> None:
@@ -93,9 +119,13 @@ async def test_deliveries_are_due_at_once_and_say_how_many_they_are(database: Da
     async with database.transaction() as connection:
         count = await insert_events(connection, [created_event(after, EventType.PAYMENT_SUCCESS)])
 
-    assert count == 2
+    assert count == 4
     rows = await read_rows(
-        database, "SELECT DISTINCT status, due_at <= now() AS due, attempts, worker_id FROM webhook_deliveries"
+        database,
+        """
+        SELECT DISTINCT status, due_at <= now() AS due, attempts, worker_id FROM webhook_deliveries
+        WHERE status <> 'held'
+        """,
     )
     assert rows == [{"status": "pending", "due": True, "attempts": 0, "worker_id": None}]
 
@@ -141,5 +171,5 @@ async def test_a_delivery_is_named_after_its_event_so_that_newer_ones_sort_later
 
     rows = await read_rows(database, "SELECT id, event_id FROM webhook_deliveries")
 
-    assert len({row["id"] for row in rows}) == len(rows) == 9
+    assert len({row["id"] for row in rows}) == len(rows) == 15
     assert {row["id"][4:16] for row in rows} == {row["event_id"][4:16] for row in rows}

@@ -206,7 +206,8 @@ FROM (
 ) AS held
 WHERE coalesce(held.leased_at, '-infinity') < now() - make_interval(secs => :grace_seconds) AND ({LEASE_IS_FREE})
 """
-# Of one endpoint with a long queue most rows wait for their turn; they are overdue if it has nothing in flight.
+# Of one endpoint with a long queue most rows wait for their turn, and its breaker may be open; they are overdue if it
+# has nothing in flight and nothing was tried for as long.
 _WORK_OVERDUE: Final = """
 SELECT id AS subject, format('due since %s', due_at) AS detail
 FROM payments
@@ -215,7 +216,9 @@ UNION ALL
 SELECT delivery.id, format('due since %s', delivery.due_at)
 FROM webhook_deliveries AS delivery
 JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id AND endpoint.status = 'enabled'
+JOIN webhook_endpoint_health AS health ON health.endpoint_id = delivery.endpoint_id
 WHERE delivery.worker_id IS NULL AND delivery.due_at < now() - interval '10 minutes'
+    AND greatest(health.last_attempt_at, health.blocked_until, '-infinity') < now() - interval '10 minutes'
     AND NOT EXISTS (
         SELECT FROM webhook_deliveries AS busy
         WHERE busy.endpoint_id = delivery.endpoint_id AND busy.worker_id IS NOT NULL

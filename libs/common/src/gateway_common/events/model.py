@@ -25,6 +25,10 @@ class EventType(StrEnum):
     REFUND_PROCESSED = "refund.processed"
     REFUND_FAILED = "refund.failed"
     ORDER_PAID = "order.paid"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+    WEBHOOK_ENDPOINT_ENABLED = "webhook_endpoint.enabled"
+    PING = "ping"
+    """Goes to the endpoint it was asked for, whatever types that wants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

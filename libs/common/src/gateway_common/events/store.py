@@ -15,14 +15,28 @@ from gateway_common.events.model import Event, NumberedEvent
 from gateway_common.events.tables import events
 
 # Put behind a CTE `new_event` that yields these columns; it then records the events and fans them out to the
-# endpoints that want them. A delivery's id follows from event and endpoint, so none can be recorded twice.
-# The lock lets an endpoint that is being deleted be waited for, and then be left out.
+# endpoints that want them. A delivery's id follows from event and endpoint, so none can be recorded twice; how many
+# there were to be is kept with the event. The lock lets a change of an endpoint's status be waited for: what is
+# recorded then is for a paused or disabled endpoint held, and for a deleted one left out.
 RECORD_EVENTS: Final = """
+wanted AS (
+    SELECT event.id AS event_id, endpoint.id AS endpoint_id, endpoint.status = 'enabled' AS enabled
+    FROM new_event AS event
+    JOIN webhook_endpoints AS endpoint
+        ON endpoint.merchant_id = event.merchant_id
+        AND endpoint.livemode = event.livemode
+        AND endpoint.status <> 'deleted'
+        AND (endpoint.event_types = '{}' OR event.type = ANY (endpoint.event_types))
+    FOR KEY SHARE OF endpoint
+),
 recorded_event AS (
-    INSERT INTO events (id, merchant_id, livemode, type, object_id, body, traceparent, created_at)
-    SELECT id, merchant_id, livemode, type, object_id, convert_to(body, 'UTF8'), traceparent, created_at
+    INSERT INTO events (id, merchant_id, livemode, type, object_id, body, traceparent, created_at, fan_out)
+    SELECT
+        id, merchant_id, livemode, type, object_id, convert_to(body, 'UTF8'), traceparent, created_at,
+        coalesce(fan_out.count, 0)
     FROM new_event
-    RETURNING id, merchant_id, livemode, type, created_at
+    LEFT JOIN (SELECT event_id, count(*) FROM wanted GROUP BY event_id) AS fan_out ON fan_out.event_id = new_event.id
+    RETURNING id, merchant_id, livemode, created_at
 ),
 recorded_delivery AS (
     INSERT INTO webhook_deliveries (
@@ -30,16 +44,13 @@ recorded_delivery AS (
     )
     SELECT
         'dlv_' || substr(event.id, 5, 12)
-            || substr(encode(sha256(convert_to(event.id || endpoint.id, 'UTF8')), 'hex'), 1, 18),
-        event.id, endpoint.id, event.merchant_id, event.livemode,
-        'pending', now(), event.created_at, event.created_at
+            || substr(encode(sha256(convert_to(event.id || wanted.endpoint_id, 'UTF8')), 'hex'), 1, 18),
+        event.id, wanted.endpoint_id, event.merchant_id, event.livemode,
+        CASE WHEN wanted.enabled THEN 'pending' ELSE 'held' END,
+        CASE WHEN wanted.enabled THEN now() END,
+        event.created_at, event.created_at
     FROM recorded_event AS event
-    JOIN webhook_endpoints AS endpoint
-        ON endpoint.merchant_id = event.merchant_id
-        AND endpoint.livemode = event.livemode
-        AND endpoint.status = 'enabled'
-        AND (endpoint.event_types = '{}' OR event.type = ANY (endpoint.event_types))
-    FOR KEY SHARE OF endpoint
+    JOIN wanted ON wanted.event_id = event.id
     RETURNING id
 )
 """
@@ -79,10 +90,18 @@ async def insert_events(connection: Connection, events: Sequence[Event]) -> int:
 
 async def get_event(connection: Connection, event_id: str, *, merchant_id: str, livemode: bool) -> NumberedEvent:
     """The merchant's event; NotFoundError, also in the moment before it has its number."""
-    row = (await connection.execute(_numbered(merchant_id, livemode).where(events.c.id == event_id))).one_or_none()
-    if row is None:
+    event = await find_event(connection, event_id, merchant_id=merchant_id, livemode=livemode)
+    if event is None:
         raise NotFoundError("There is no such event.")
-    return _event(row)
+    return event
+
+
+async def find_event(
+    connection: Connection, event_id: str, *, merchant_id: str, livemode: bool
+) -> NumberedEvent | None:
+    """The merchant's event; None also in the moment before it has its number."""
+    row = (await connection.execute(_numbered(merchant_id, livemode).where(events.c.id == event_id))).one_or_none()
+    return None if row is None else _event(row)
 
 
 async def list_events(

@@ -1,6 +1,6 @@
 """The tables of events. Of an event nothing is ever changed, but that it is given its sequence once."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, LargeBinary, Table, Text, text
 
 from gateway_common.db.tables import id_column, metadata, time_column
 
@@ -16,6 +16,8 @@ events = Table(
     Column("body", LargeBinary, nullable=False),
     Column("traceparent", Text),
     time_column("created_at"),
+    # How many deliveries it was given.
+    Column("fan_out", Integer, nullable=False, server_default="0"),
     # The gapless number among the merchant's events of its mode, given after the commit, see sequence_store.py.
     Column("sequence", BigInteger),
     # When it was recorded, as PostgreSQL counts: of two changes of one object the later one has the greater number.

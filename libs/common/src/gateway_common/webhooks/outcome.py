@@ -1,12 +1,15 @@
 """One attempt at a delivery as values, and the decision about what follows from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from gateway_common.webhooks.model import ClaimedDelivery, DeliveryStatus
 from gateway_common.webhooks.schedule import next_attempt_in_seconds
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class FailureReason(StrEnum):
@@ -71,19 +74,32 @@ class DeliveryOutcome:
     result: AttemptResult
     status: DeliveryStatus
     due_in_seconds: float | None
+    request_headers: Mapping[str, str]
+    """As they were sent, but for the values of the merchant's own."""
 
 
 def decide_outcome(
-    delivery: ClaimedDelivery, result: AttemptResult, *, intervals: Sequence[float], chance: float
+    delivery: ClaimedDelivery,
+    result: AttemptResult,
+    *,
+    intervals: Sequence[float],
+    chance: float,
+    request_headers: Mapping[str, str] = NO_HEADERS,
 ) -> DeliveryOutcome:
-    """Delivered, to be tried again, or given up and kept."""
-    if result.delivered:
-        return DeliveryOutcome(delivery=delivery, result=result, status=DeliveryStatus.DELIVERED, due_in_seconds=None)
-    due_in_seconds = next_attempt_in_seconds(
-        intervals,
-        attempts=delivery.attempts + 1,
-        chance=chance,
-        retry_after_seconds=result.retry_after_seconds,
-    )
+    """Delivered, to be tried again, or given up and kept. `intervals` are those of the endpoint's schedule."""
+    due_in_seconds = None
+    if not result.delivered:
+        due_in_seconds = next_attempt_in_seconds(
+            intervals,
+            attempts=delivery.attempts + 1 - delivery.schedule_from,
+            chance=chance,
+            retry_after_seconds=result.retry_after_seconds,
+        )
     status = DeliveryStatus.FAILED if due_in_seconds is None else DeliveryStatus.PENDING
-    return DeliveryOutcome(delivery=delivery, result=result, status=status, due_in_seconds=due_in_seconds)
+    return DeliveryOutcome(
+        delivery=delivery,
+        result=result,
+        status=DeliveryStatus.DELIVERED if result.delivered else status,
+        due_in_seconds=due_in_seconds,
+        request_headers=request_headers,
+    )

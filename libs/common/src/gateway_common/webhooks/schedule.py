@@ -1,15 +1,29 @@
 """When a failed webhook is tried again, as data and one pure function."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 DEFAULT_INTERVALS_SECONDS: Final = (60.0, 300.0, 1800.0, 7200.0)
 """After the first failure 1 min, then 5 min, 30 min, 2 h: five attempts in all."""
+TAIL_INTERVALS_SECONDS: Final = (21_600.0, 43_200.0, 86_400.0, 86_400.0)
+"""For endpoints that ask for it, after the last of the above: 6 h, 12 h, 24 h, 24 h, so nearly three days in all."""
 TEST_INTERVALS_SECONDS: Final = (5.0, 5.0, 5.0, 5.0)
 JITTER_SHARE: Final = 0.1
 """A retry is at most this much of its interval late and never early, so that retries of one outage spread out."""
 INTERVAL_MAX_SECONDS: Final = 604_800.0
 RETRY_AFTER_MAX_SECONDS: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPlan:
+    """When failed deliveries are tried again, in seconds after each failure: every endpoint's, and the tail of some."""
+
+    intervals_seconds: tuple[float, ...]
+    tail_seconds: tuple[float, ...] = ()
+
+    def intervals(self, *, with_tail: bool) -> tuple[float, ...]:
+        return self.intervals_seconds + self.tail_seconds if with_tail else self.intervals_seconds
 
 
 def next_attempt_in_seconds(

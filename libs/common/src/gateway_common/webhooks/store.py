@@ -1,57 +1,109 @@
-"""Every SQL statement that a merchant's view of webhooks needs. Claims and outcomes are in queue_store.py."""
+"""Every SQL statement that a merchant's view of webhooks needs. Deliveries as work are in the other stores."""
 
 from dataclasses import asdict, fields
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, text
+from sqlalchemy import Row, Select, func, insert, select, text, update
 
 from gateway_common.db.database import Connection
 from gateway_common.db.pages import newest_page
 from gateway_common.errors import NotFoundError
 from gateway_common.events.tables import events
-from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus, WebhookDelivery, WebhookEndpoint
-from gateway_common.webhooks.tables import webhook_deliveries, webhook_endpoints
+from gateway_common.webhooks.model import (
+    DeliveryStatus,
+    DisabledReason,
+    EndpointStatus,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from gateway_common.webhooks.tables import webhook_deliveries, webhook_endpoint_health, webhook_endpoints
 
 _ENDPOINT_COLUMNS: Final = [webhook_endpoints.c[field.name] for field in fields(WebhookEndpoint)]
-_DELETE = text("""
-UPDATE webhook_endpoints SET status = 'deleted', updated_at = :now
-WHERE id = (
-    SELECT id FROM webhook_endpoints
-    WHERE id = :id AND merchant_id = :merchant_id AND livemode = :livemode AND status <> 'deleted'
-    FOR UPDATE
-)
-RETURNING id
+# Always health before endpoint: the dispatcher holds the one when it comes to the other. And one of a merchant's
+# endpoints at a time: the event that tells of a change asks for a lock on all of them.
+_LOCK_HEALTH = text("SELECT endpoint_id FROM webhook_endpoint_health WHERE endpoint_id = :id FOR NO KEY UPDATE")
+_LOCK_MERCHANT = text("""
+SELECT pg_advisory_xact_lock(777874204, hashtext(merchant_id)) FROM webhook_endpoints WHERE id = :id
 """)
-_CANCEL = text("""
-WITH waiting AS (
-    SELECT id FROM webhook_deliveries
-    WHERE endpoint_id = :id AND due_at IS NOT NULL
-    ORDER BY id
-    LIMIT :most
-    FOR NO KEY UPDATE
-)
-UPDATE webhook_deliveries
-SET status = 'cancelled', due_at = NULL, worker_id = NULL, leased_at = NULL, updated_at = :now
-FROM waiting
-WHERE webhook_deliveries.id = waiting.id
+_CHANGE_STATUS = text("""
+UPDATE webhook_endpoint_health SET
+    settling = true,
+    revision = revision + 1,
+    consecutive_failures = 0,
+    failing_since = NULL,
+    blocked_until = NULL,
+    trips = 0,
+    -- What waited for the end of a pause may not have been held in between.
+    look_at = CASE WHEN :enabled THEN now() ELSE look_at END,
+    -- What was held is let go one by one at first.
+    allowance = CASE WHEN :enabled THEN 1 END
+WHERE endpoint_id = :id
 """)
 
 
 async def insert_endpoint(connection: Connection, endpoint: WebhookEndpoint) -> None:
+    """Store a new endpoint, in the caller's transaction or statement by statement."""
     await connection.execute(insert(webhook_endpoints).values(asdict(endpoint)))
+    health = insert(webhook_endpoint_health).values(endpoint_id=endpoint.id, refilled_at=func.now())
+    await connection.execute(health)
+
+
+async def lock_endpoint(
+    connection: Connection, endpoint_id: str, *, merchant_id: str, livemode: bool
+) -> WebhookEndpoint:
+    """The merchant's endpoint, locked in the caller's transaction; NotFoundError, also when it was deleted.
+
+    Events that are being recorded for it hold a lock on its row and are waited for. So what is recorded after a change
+    of its status goes by the new one, and what was recorded before can be moved in peace, see settle_store.py.
+    No transaction may lock a second one.
+    """
+    await _lock_before(connection, endpoint_id)
+    query = _of_merchant(endpoint_id, merchant_id=merchant_id, livemode=livemode).with_for_update()
+    return await _read_endpoint(connection, query)
+
+
+async def save_endpoint(connection: Connection, endpoint: WebhookEndpoint, *, before: WebhookEndpoint) -> None:
+    """Write an endpoint that the caller has locked. A new status forgets its failures; its deliveries follow."""
+    changed = {name: value for name, value in asdict(endpoint).items() if value != getattr(before, name)}
+    if changed:
+        await connection.execute(update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint.id).values(changed))
+    if endpoint.status != before.status:
+        parameters = {"id": endpoint.id, "enabled": endpoint.status == EndpointStatus.ENABLED}
+        await connection.execute(_CHANGE_STATUS, parameters)
+
+
+async def find_locked_endpoint(connection: Connection, endpoint_id: str) -> WebhookEndpoint | None:
+    """Any merchant's endpoint, locked as `lock_endpoint` does; None if it was deleted."""
+    await _lock_before(connection, endpoint_id)
+    row = (await connection.execute(_any_endpoint(endpoint_id).with_for_update())).one_or_none()
+    return None if row is None else _endpoint(row)
+
+
+async def _lock_before(connection: Connection, endpoint_id: str) -> None:
+    await connection.execute(_LOCK_HEALTH, {"id": endpoint_id})
+    await connection.execute(_LOCK_MERCHANT, {"id": endpoint_id})
 
 
 async def get_endpoint(
     connection: Connection, endpoint_id: str, *, merchant_id: str, livemode: bool
 ) -> WebhookEndpoint:
     """The merchant's endpoint; NotFoundError, also when it was deleted."""
-    query = select(*_ENDPOINT_COLUMNS).where(
-        webhook_endpoints.c.id == endpoint_id,
-        webhook_endpoints.c.merchant_id == merchant_id,
-        webhook_endpoints.c.livemode == livemode,
-        webhook_endpoints.c.status != EndpointStatus.DELETED,
+    return await _read_endpoint(connection, _of_merchant(endpoint_id, merchant_id=merchant_id, livemode=livemode))
+
+
+def _any_endpoint(endpoint_id: str) -> Select[Any]:
+    return select(*_ENDPOINT_COLUMNS).where(
+        webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.status != EndpointStatus.DELETED
     )
+
+
+def _of_merchant(endpoint_id: str, *, merchant_id: str, livemode: bool) -> Select[Any]:
+    return _any_endpoint(endpoint_id).where(
+        webhook_endpoints.c.merchant_id == merchant_id, webhook_endpoints.c.livemode == livemode
+    )
+
+
+async def _read_endpoint(connection: Connection, query: Select[Any]) -> WebhookEndpoint:
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError("There is no such webhook endpoint.")
@@ -76,24 +128,6 @@ async def list_endpoints(
         starting_after=starting_after,
     )
     return [_endpoint(row) for row in await connection.execute(query)]
-
-
-async def delete_endpoint(
-    connection: Connection, endpoint_id: str, *, merchant_id: str, livemode: bool, now: datetime
-) -> None:
-    """Delete the endpoint, in a transaction of its own; its history stays. NotFoundError.
-
-    Events that are being recorded for it hold a lock on its row and are waited for: after the commit nothing new can
-    wait for it, and what waits can be cancelled in peace, see `cancel_deliveries`.
-    """
-    parameters = {"id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode, "now": now}
-    if await connection.scalar(_DELETE, parameters) is None:
-        raise NotFoundError("There is no such webhook endpoint.")
-
-
-async def cancel_deliveries(connection: Connection, endpoint_id: str, *, now: datetime, most: int = 1000) -> int:
-    """Cancel what waits for a deleted endpoint, some rows at a time; how many there were."""
-    return (await connection.execute(_CANCEL, {"id": endpoint_id, "now": now, "most": most})).rowcount
 
 
 async def list_deliveries(
@@ -130,4 +164,5 @@ async def list_deliveries(
 def _endpoint(row: Row[Any]) -> WebhookEndpoint:
     values = row._asdict()
     values["status"] = EndpointStatus(values["status"])
+    values["disabled_reason"] = values["disabled_reason"] and DisabledReason(values["disabled_reason"])
     return WebhookEndpoint(**values)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from gateway_api.fields import RequestBody, Text, starting_after
 from gateway_common.events.model import EventType
 from gateway_common.ids import WEBHOOK_DELIVERY, WEBHOOK_ENDPOINT
-from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus
+from gateway_common.webhooks.model import DeliveryStatus, DisabledReason, EndpointStatus
 
 _URL_CHARACTERS_MOST = 2_000
 _PORT = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
@@ -54,7 +54,16 @@ class EndpointBody(BaseModel):
     description: str | None
     event_types: list[EventType]
     status: EndpointStatus
+    disabled_reason: DisabledReason | None
+    timeout_seconds: int | None
+    max_in_flight: int | None
+    rate_limit_per_second: int | None
+    header_names: list[str]
+    retry_tail: bool
+    auto_recover: bool
+    old_secret_expires_at: datetime | None
     livemode: bool
+    version: int
     created_at: datetime
     updated_at: datetime
 

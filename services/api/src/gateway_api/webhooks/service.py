@@ -15,15 +15,17 @@ from gateway_common.webhooks.model import (
     WebhookEndpoint,
     endpoint_snapshot,
     seal_context,
+    with_status,
 )
+from gateway_common.webhooks.settle_store import settle_endpoints
 from gateway_common.webhooks.signing import new_secret
 from gateway_common.webhooks.store import (
-    cancel_deliveries,
-    delete_endpoint,
     get_endpoint,
     insert_endpoint,
     list_deliveries,
     list_endpoints,
+    lock_endpoint,
+    save_endpoint,
 )
 
 
@@ -74,17 +76,18 @@ class WebhookService:
             )
 
     async def delete_endpoint(self, caller: Caller, endpoint_id: str) -> None:
-        now = self._clock()
         async with self._database.transaction() as connection:
-            await delete_endpoint(
-                connection, endpoint_id, merchant_id=caller.merchant_id, livemode=caller.livemode, now=now
+            before = await lock_endpoint(
+                connection, endpoint_id, merchant_id=caller.merchant_id, livemode=caller.livemode
             )
-        # Not under the endpoint's lock, on which every event of the merchant would wait. Who dies here leaves rows
-        # that the dispatcher cancels.
-        cancelled = 1
-        while cancelled:
-            async with self._database.statement() as connection:
-                cancelled = await cancel_deliveries(connection, endpoint_id, now=now)
+            deleted = with_status(before, EndpointStatus.DELETED, now=self._clock())
+            await save_endpoint(connection, deleted, before=before)
+        await self._settle(endpoint_id)
+
+    async def _settle(self, endpoint_id: str) -> None:
+        """Have the first waiting deliveries follow the endpoint's new status at once; the dispatcher moves the rest."""
+        async with self._database.statement() as connection:
+            await settle_endpoints(connection, endpoint_id=endpoint_id)
 
     async def list_deliveries(self, caller: Caller, *, limit: int, starting_after: str | None) -> list[WebhookDelivery]:
         async with self._database.statement() as connection:
