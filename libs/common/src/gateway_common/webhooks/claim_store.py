@@ -73,7 +73,7 @@ line AS MATERIALIZED (
 )
 """
 # What they take. At an endpoint a retry stands in line as if it had become due a minute later; among endpoints each
-# gives its first, then each its second, and of five first attempts and retries that compete one is a retry. The next one
+# gives its first, then each its second, and of five first attempts and retries that compete one is a retry. The first
 # of lane 1 that must stay behind is looked at too: it says when to look again.
 _PICK: Final = """
 candidate AS MATERIALIZED (
