@@ -37,6 +37,7 @@ ROUTES = {
     "GET /api/v1/webhook-endpoints": (200, "EndpointPage", MERCHANT),
     "GET /api/v1/webhook-endpoints/{endpoint_id}": (200, "EndpointBody", MERCHANT),
     "DELETE /api/v1/webhook-endpoints/{endpoint_id}": (204, None, MERCHANT),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/check-signature": (200, "SignatureCheckBody", MERCHANT),
     "GET /api/v1/webhook-deliveries": (200, "DeliveryPage", MERCHANT),
     "GET /api/v1/events": (200, "EventPage", MERCHANT),
     "GET /api/v1/events/{event_id}": (200, "EventBody", MERCHANT),
@@ -245,6 +246,8 @@ async def test_answers_hold_exactly_what_their_models_describe(api: Api, documen
     payment = await api.create()
     key = expect(201, await api.client.post("/api/v1/api-keys", json={"scopes": ["read"]}))
     (delivery,) = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
+    check_path = f"/api/v1/webhook-endpoints/{endpoint['id']}/check-signature"
+    check = expect(200, await api.client.post(check_path, json={"headers": {}, "body": ""}))
 
     for model, shown in (
         ("PaymentBody", payment),
@@ -252,6 +255,8 @@ async def test_answers_hold_exactly_what_their_models_describe(api: Api, documen
         ("CreatedEndpointBody", endpoint),
         ("DeliveryBody", delivery),
         ("CreatedKeyBody", key),
+        ("SignatureCheckBody", check),
+        ("FindingBody", check["findings"][0]),
     ):
         assert set(schemas[model]["properties"]) == set(shown)
         assert set(schemas[model]["required"]) == set(shown)

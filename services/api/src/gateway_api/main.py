@@ -40,6 +40,8 @@ from gateway_api.simulator.routes import outcome_routes
 from gateway_api.simulator.service import BankService
 from gateway_api.timeline.routes import timeline_routes
 from gateway_api.token_buckets import TokenBuckets
+from gateway_api.webhooks.check_routes import signature_check_routes
+from gateway_api.webhooks.check_service import SignatureCheckService
 from gateway_api.webhooks.routes import webhook_routes
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.clock import Clock, system_clock
@@ -101,6 +103,7 @@ def merchant_routers(
         event_routes(database, authenticator),
         ledger_routes(database, authenticator),
         webhook_routes(WebhookService(database, idempotency, keyring, clock), authenticator),
+        signature_check_routes(SignatureCheckService(idempotency, keyring, clock), authenticator),
         key_routes(KeyService(database, idempotency, keyring, clock), authenticator),
         idempotency_routes(idempotency, authenticator),
         checkout_routes(CheckoutService(database, payments, keyring, clock), authenticator),

@@ -59,10 +59,11 @@ class Deliverer:
             chance=random.random(),  # noqa: S311 -- jitter only has to differ.
             request_headers=request.shown_headers if request else {},
         )
+        # First, while the lease still counts: the endpoint's next place is given away by what this attempt says of it.
+        if delivery.noteworthy or not result.delivered:
+            await self._healths.note(delivery, result)
         recorded = await self._record(outcome)
         self._tell(outcome, recorded=recorded)
-        if recorded and (delivery.noteworthy or not result.delivered):
-            await self._healths.note(delivery, result)
 
     async def _attempt(self, delivery: ClaimedDelivery) -> tuple[SignedRequest | None, AttemptResult]:
         now = self._clock()
@@ -73,7 +74,14 @@ class Deliverer:
             reason = FailureReason.SEAL_BROKEN
             error_text = "the endpoint's secret can't be read"
             return None, AttemptResult(started_at=now, duration_ms=0, reason=reason, error=error_text)
-        return request, await self._client.post(delivery.url, request.headers, delivery.body)
+        result = await self._client.post(
+            delivery.url,
+            request.headers,
+            delivery.body,
+            livemode=delivery.livemode,
+            timeout_seconds=delivery.timeout_seconds,
+        )
+        return request, result
 
     async def _record(self, outcome: DeliveryOutcome) -> bool:
         """Write the outcome, waiting out an outage: the answer is known only here, and asking again is a duplicate."""
