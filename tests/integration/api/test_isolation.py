@@ -70,7 +70,8 @@ async def owned(api: Api) -> dict[str, str]:
 async def owned_by_a(api: Api) -> dict[str, str]:
     post = api.client.post
     endpoint = {"url": f"https://{A}.example/hook"}
-    endpoint_id = expect(201, await post("/api/v1/webhook-endpoints", json=endpoint))["id"]
+    created_endpoint = expect(201, await post("/api/v1/webhook-endpoints", json=endpoint))
+    endpoint_id = created_endpoint["id"]
     order = {"amount": AMOUNT, "currency": "INR", "reference": A, "description": A, "metadata": {"note": A}}
     order_id = expect(201, await post("/api/v1/orders", json=order, headers={"Idempotency-Key": A_KEY}))["id"]
     paying = {"order_id": order_id, "method": "upi", "vpa": f"{A}@upi"}
@@ -85,17 +86,20 @@ async def owned_by_a(api: Api) -> dict[str, str]:
     (event, *_) = expect(200, await api.client.get("/api/v1/events"))["data"]
     (entry, *_) = expect(200, await api.client.get("/api/v1/ledger/entries"))["data"]
     (delivery, *_) = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
+    replay_id = expect(201, await post(f"/api/v1/webhook-endpoints/{endpoint_id}/replay"))["id"]
     return {
         "payment_id": payment_id,
         "order_id": order_id,
         "refund_id": refund_id,
         "endpoint_id": endpoint_id,
         "delivery_id": delivery["id"],
+        "replay_id": replay_id,
         "event_id": event["id"],
         "entry_id": entry["id"],
         "key_id": key_id,
         "key": A_KEY,
         "client_token": created["client_token"],
+        "signing_secret": created_endpoint["secret"],
     }
 
 
@@ -121,8 +125,12 @@ async def routes(api: Api) -> list[Route]:
 
 
 async def state(api: Api) -> dict[str, str]:
-    """A checksum of every table, but for workers and for when a key was last used."""
-    tables = await read_rows(api.database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    """A checksum of every table, but for workers and for when a key was last used. Partitions are in their table's."""
+    query = """
+    SELECT relname AS tablename FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+    """
+    tables = await read_rows(api.database, query)
     checksum = "SELECT md5(string_agg((to_jsonb(t) - 'last_used_at')::text, ' ' ORDER BY t::text)) AS sum FROM {} AS t"
     names = sorted(row["tablename"] for row in tables if row["tablename"] != "workers")
     return {name: (await read_rows(api.database, checksum.format(name)))[0]["sum"] for name in names}

@@ -53,6 +53,7 @@ async def test_the_secret_is_shown_only_at_creation_and_stored_sealed(api: Api) 
     read = expect(200, await api.client.get(f"{ENDPOINTS}/{endpoint['id']}"))
     listed = expect(200, await api.client.get(ENDPOINTS))
 
+    assert read.pop("health")["consecutive_failures"] == 0
     assert read == endpoint
     assert listed["data"] == [endpoint]
     async with api.database.statement() as connection:
