@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from typing import LiteralString
 
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
@@ -11,6 +12,11 @@ from psycopg.sql import SQL, Identifier
 from gateway_cli.local.postgres import OWNER, SERVICE_ROLE
 
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+TABLES: LiteralString = """
+SELECT relname AS tablename FROM pg_class
+WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace
+"""
+"""The names of all tables. The rows of a partition are its table's."""
 _numbers = count(1)
 
 

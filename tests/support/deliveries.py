@@ -97,3 +97,23 @@ async def make_due(database: Database, *, in_seconds: float = 0) -> None:
     async with database.transaction() as connection:
         for statement in statements:
             await connection.execute(text(statement), {"in_seconds": in_seconds})
+
+
+async def read_health(database: Database, endpoint_id: str) -> dict[str, Any]:
+    """How the endpoint fares, with the seconds for which its breaker stays open."""
+    query = """
+    SELECT *, extract(epoch FROM blocked_until - now())::float AS blocked_for_seconds
+    FROM webhook_endpoint_health WHERE endpoint_id = :endpoint_id
+    """
+    async with database.statement() as connection:
+        row = (await connection.execute(text(query), {"endpoint_id": endpoint_id})).mappings().one()
+        return dict(row)
+
+
+async def let_pass(database: Database, endpoint_id: str, *, seconds: float) -> None:
+    """Let the database's time pass for how the endpoint fares: what was or is to be then, lies so much further back."""
+    columns = ("look_at", "failing_since", "last_attempt_at", "last_success_at", "blocked_until")
+    changes = ", ".join(f"{column} = {column} - make_interval(secs => :seconds)" for column in columns)
+    statement = f"UPDATE webhook_endpoint_health SET {changes}, revision = revision + 1 WHERE endpoint_id = :id"
+    async with database.statement() as connection:
+        await connection.execute(text(statement), {"id": endpoint_id, "seconds": seconds})

@@ -9,7 +9,7 @@ from gateway_common.db.database import Database
 from gateway_common.settings import normalize_database_url
 from gateway_common.webhooks.claim_store import claim_deliveries
 from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS, TAIL_INTERVALS_SECONDS, RetryPlan
-from gateway_common.workers.store import renew_worker
+from gateway_common.workers.store import SILENT_AFTER_SECONDS, renew_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
@@ -22,9 +22,18 @@ IN_FLIGHT_PER_ENDPOINT = 16
 class Running:
     """A dispatcher with a pool of its own. It says that it lives when told to, not by itself."""
 
-    def __init__(self, database: Database, client: WebhookClient, dispatcher: Dispatcher, worker_id: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        client: WebhookClient,
+        dispatcher: Dispatcher,
+        healths: HealthKeeper,
+        *,
+        worker_id: str,
+    ) -> None:
         self.worker_id = worker_id
         self.dispatcher = dispatcher
+        self.healths = healths
         self._database = database
         self._client = client
         self._stop = asyncio.Event()
@@ -80,8 +89,9 @@ def start_dispatcher(
         concurrency=256,
         in_flight_most=IN_FLIGHT_PER_ENDPOINT,
         lease_limit_seconds=LEASE_LIMIT_SECONDS,
+        silent_after_seconds=SILENT_AFTER_SECONDS,
     )
-    running = Running(database, client, dispatcher, worker_id)
+    running = Running(database, client, dispatcher, healths, worker_id=worker_id)
     started.append(running)
     return running
 

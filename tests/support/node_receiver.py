@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import pytest
+from tests.support.node import needed
 from tests.support.patience import wait_until
 
 SCRIPT = Path(__file__).with_name("receiver.mjs")
@@ -65,11 +63,7 @@ class NodeReceiver:
 @contextmanager
 def running_node_receiver() -> Iterator[NodeReceiver]:
     """Without Node the test is skipped on a laptop; where CI=true it must be there."""
-    node = shutil.which("node")
-    if node is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Node is needed here to show that a receiver in Node accepts our webhooks.")
-        pytest.skip("Node is not installed")
+    node = needed("node", "to show that a receiver in Node accepts our webhooks")
     with subprocess.Popen([node, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         receiver = NodeReceiver(process)
         try:

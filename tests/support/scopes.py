@@ -4,8 +4,8 @@ from gateway_common.merchants.model import Scope
 
 
 def needed_scope(method: str, path: str) -> Scope:
-    """The rule: who reads needs `read`, and who changes something the scope of its noun."""
-    if method == "GET" and not path.endswith("/secret"):
+    """The rule: who reads needs `read`, and who changes something the scope of its noun. A check changes nothing."""
+    if (method == "GET" and not path.endswith("/secret")) or path.endswith("/check-signature"):
         return Scope.READ
     if path.endswith("/refunds"):
         return Scope.REFUNDS

@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from tests.support.api import KEYS, Api, expect
+from tests.support.databases import TABLES
 from tests.support.records import number_all_events, read_rows
 from tests.support.scopes import needed_scope
 
@@ -27,6 +28,8 @@ MADE_UP: Final = {"GET /api/v1/checkout/orders/{order_id}"}
 # What a route needs in its body before it looks for the object in its path.
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /api/v1/test/payments/{payment_id}/outcome": {"outcome": "success"},
+    "PATCH /api/v1/webhook-endpoints/{endpoint_id}": {"status": "paused"},
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/check-signature": {"body": "{}", "headers": {}},
 }
 
 
@@ -125,12 +128,8 @@ async def routes(api: Api) -> list[Route]:
 
 
 async def state(api: Api) -> dict[str, str]:
-    """A checksum of every table, but for workers and for when a key was last used. Partitions are in their table's."""
-    query = """
-    SELECT relname AS tablename FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-    """
-    tables = await read_rows(api.database, query)
+    """A checksum of every table, but for workers and for when a key was last used."""
+    tables = await read_rows(api.database, TABLES)
     checksum = "SELECT md5(string_agg((to_jsonb(t) - 'last_used_at')::text, ' ' ORDER BY t::text)) AS sum FROM {} AS t"
     names = sorted(row["tablename"] for row in tables if row["tablename"] != "workers")
     return {name: (await read_rows(api.database, checksum.format(name)))[0]["sum"] for name in names}

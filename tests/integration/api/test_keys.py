@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 from tests.support.api import KEYS, Api, expect, expect_error, running_api
+from tests.support.databases import TABLES
 
 from gateway_api.auth import CACHED_SECONDS
 from gateway_common.clock import format_time, system_clock
@@ -108,7 +109,7 @@ async def test_no_secret_is_anywhere_in_the_database(api: Api, database_url: str
 def dump(database_url: str) -> str:
     """Every row of every table, as text."""
     with psycopg.connect(database_url) as connection:
-        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        tables = connection.execute(TABLES).fetchall()
         rows = [
             row[0]
             for (name,) in tables

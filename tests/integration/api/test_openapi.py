@@ -45,6 +45,7 @@ ROUTES = {
     "POST /api/v1/webhook-endpoints/{endpoint_id}/replay": (201, "ReplayBody", MERCHANT),
     "GET /api/v1/webhook-endpoints/{endpoint_id}/replays": (200, "ReplayPage", MERCHANT),
     "GET /api/v1/webhook-replays/{replay_id}": (200, "ReplayBody", MERCHANT),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/check-signature": (200, "SignatureCheckBody", MERCHANT),
     "GET /api/v1/webhook-deliveries": (200, "DeliveryPage", MERCHANT),
     "GET /api/v1/webhook-deliveries/{delivery_id}": (200, "DeliveryDetailBody", MERCHANT),
     "POST /api/v1/webhook-deliveries/{delivery_id}/retry": (200, "DeliveryBody", MERCHANT),
@@ -260,6 +261,7 @@ async def test_answers_hold_exactly_what_their_models_describe(api: Api, documen
     endpoint_detail = expect(200, await api.client.get(path))
     secret = expect(200, await api.client.get(f"{path}/secret"))
     replay = expect(201, await api.client.post(f"{path}/replay"))
+    check = expect(200, await api.client.post(f"{path}/check-signature", json={"headers": {}, "body": ""}))
 
     for model, shown in (
         ("PaymentBody", payment),
@@ -272,6 +274,8 @@ async def test_answers_hold_exactly_what_their_models_describe(api: Api, documen
         ("DeliveryBody", delivery),
         ("DeliveryDetailBody", delivery_detail),
         ("CreatedKeyBody", key),
+        ("SignatureCheckBody", check),
+        ("FindingBody", check["findings"][0]),
     ):
         assert set(schemas[model]["properties"]) == set(shown)
         assert set(schemas[model]["required"]) == set(shown)

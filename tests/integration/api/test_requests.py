@@ -22,6 +22,7 @@ POSTS = [
     f"{PAYMENTS}/pay_1/capture",
     f"{PAYMENTS}/pay_1/refunds",
     "/api/v1/webhook-endpoints",
+    "/api/v1/webhook-endpoints/we_1/check-signature",
     "/api/v1/checkout/payments",
 ]
 GETS = [

@@ -49,6 +49,8 @@ def _is_ready(port: int) -> bool:
         ("/checkout/page.js", "text/javascript; charset=utf-8"),
         ("/checkout.css", "text/css; charset=utf-8"),
         ("/icon.svg", "image/svg+xml"),
+        ("/webhooks/payment_gateway_webhooks.py", "text/plain; charset=utf-8"),
+        ("/webhooks/payment-gateway-webhooks.mjs", "text/plain; charset=utf-8"),
     ],
 )
 def test_a_file_comes_with_its_type_and_guards(server: httpx.Client, path: str, content_type: str) -> None:
@@ -83,7 +85,9 @@ def test_head_is_answered_without_a_body(server: httpx.Client) -> None:
     assert int(response.headers["content-length"]) > 0
 
 
-@pytest.mark.parametrize("path", ["/", "/settings.py", "/checkout/../settings.py", "/..%2fsettings.py", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/", "/settings.py", "/webhooks/__init__.py", "/checkout/../settings.py", "/..%2fsettings.py", "/docs"]
+)
 def test_nothing_else_can_be_asked_for(server: httpx.Client, path: str) -> None:
     assert server.get(path).status_code == 404
 

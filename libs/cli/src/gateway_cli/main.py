@@ -19,6 +19,7 @@ from gateway_cli.key_commands import key_commands, merchant_commands
 from gateway_cli.local.settings import DEFAULT_DATA_FOLDER
 from gateway_cli.options import AsJson
 from gateway_cli.reseal import print_resealing
+from gateway_cli.retention import print_retention, read_kept_days
 from gateway_cli.route_commands import route_commands
 
 commands = typer.Typer(
@@ -72,6 +73,16 @@ def audit(
     """Ask the database of DATABASE_URL whether every invariant of money, events and leases holds; 1 if one does not."""
     period = parse_period(since) if since else None
     asyncio.run(print_audit(required("DATABASE_URL"), period, as_json=as_json))
+
+
+@commands.command()
+def retention(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make room for the webhook attempts to come, and drop attempts and ended deliveries that are kept no longer."""
+    asyncio.run(print_retention(read_kept_days(), dry_run=dry_run, as_json=as_json))
 
 
 @commands.command()

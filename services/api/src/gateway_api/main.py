@@ -40,6 +40,8 @@ from gateway_api.simulator.routes import outcome_routes
 from gateway_api.simulator.service import BankService
 from gateway_api.timeline.routes import timeline_routes
 from gateway_api.token_buckets import TokenBuckets
+from gateway_api.webhooks.check_routes import signature_check_routes
+from gateway_api.webhooks.check_service import SignatureCheckService
 from gateway_api.webhooks.delivery_routes import webhook_delivery_routes
 from gateway_api.webhooks.delivery_service import WebhookDeliveryService
 from gateway_api.webhooks.replay_routes import webhook_replay_routes
@@ -117,6 +119,7 @@ def merchant_routers(
         webhook_secret_routes(WebhookSecretService(database, idempotency, keyring, clock), authenticator),
         webhook_replay_routes(WebhookReplayService(database, idempotency, ringer, clock), authenticator),
         webhook_delivery_routes(WebhookDeliveryService(database, idempotency, ringer, clock), authenticator),
+        signature_check_routes(SignatureCheckService(idempotency, keyring, clock), authenticator),
         key_routes(KeyService(database, idempotency, keyring, clock), authenticator),
         idempotency_routes(idempotency, authenticator),
         checkout_routes(CheckoutService(database, payments, keyring, clock), authenticator),

@@ -1,4 +1,7 @@
-"""The checkout's files as values in memory: body, type, entity tag and headers of each. No HTTP here."""
+"""The checkout's files, and the verifiers of webhooks, as values in memory: body, type, entity tag and headers of each.
+
+No HTTP here.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,6 +24,10 @@ _TYPES: Final = {
     "checkout/words.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
+# For merchants to read and to copy, so they are text and nothing that runs from here.
+_VERIFIERS: Final = dict.fromkeys(
+    ("webhooks/payment_gateway_webhooks.py", "webhooks/payment-gateway-webhooks.mjs"), "text/plain; charset=utf-8"
+)
 _LOADER: Final = "checkout.js"
 _API_ADDRESS: Final = b"{{api_public_url}}"
 
@@ -36,9 +43,10 @@ class Asset:
 
 def load_assets(settings: SdkSettings) -> dict[str, Asset]:
     """Every file by its path; the page is told the API's address here, never by its query string."""
-    folder = files("gateway_sdk") / "web"
+    package = files("gateway_sdk")
     address = settings.api_public_url.encode()
-    bodies = {path: (folder / path).read_bytes().replace(_API_ADDRESS, address) for path in _TYPES}
+    bodies = {path: (package / "web" / path).read_bytes().replace(_API_ADDRESS, address) for path in _TYPES}
+    bodies |= {path: (package / path).read_bytes() for path in _VERIFIERS}
     return {path: _asset(path, body, settings) for path, body in bodies.items()}
 
 
@@ -61,7 +69,7 @@ def content_security_policy(settings: SdkSettings) -> str:
 
 def _asset(path: str, body: bytes, settings: SdkSettings) -> Asset:
     headers = {
-        "Content-Type": _TYPES[path],
+        "Content-Type": (_TYPES | _VERIFIERS)[path],
         # Names carry no version, so all but the merchants' script is asked for again each time: the page
         # and its modules are always of one release. The script may be minutes old, its messages say which.
         "Cache-Control": "public, max-age=300" if path == _LOADER else "no-cache",

@@ -1,4 +1,4 @@
-"""The routes of the checkout server: its health and its files."""
+"""The routes of the checkout server: its health and its files, those that merchants copy too."""
 
 from collections.abc import Mapping
 

@@ -59,10 +59,11 @@ class Deliverer:
             chance=random.random(),  # noqa: S311 -- jitter only has to differ.
             request_headers=request.shown_headers if request else {},
         )
+        # First, while the lease still counts: the endpoint's next place is given away by what this attempt says of it.
+        if delivery.noteworthy or not result.delivered:
+            await self._healths.note(delivery, result)
         recorded = await self._record(outcome)
         self._tell(outcome, recorded=recorded)
-        if recorded and (delivery.noteworthy or not result.delivered):
-            await self._healths.note(delivery, result)
 
     async def _attempt(self, delivery: ClaimedDelivery) -> tuple[SignedRequest | None, AttemptResult]:
         now = self._clock()

@@ -1,7 +1,9 @@
 """Claims due deliveries, as many as there are free places, and has each one attempted. Rings only wake it early."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeVar
 
 from gateway_common.db.database import Connection, Database, DatabaseUnavailableError, StatementRefusedError
@@ -42,6 +44,7 @@ class Dispatcher:
         concurrency: int,
         in_flight_most: int,
         lease_limit_seconds: float,
+        silent_after_seconds: float,
     ) -> None:
         self._database = database
         self._deliverer = deliverer
@@ -49,6 +52,8 @@ class Dispatcher:
         self._concurrency = concurrency
         self._in_flight_most = in_flight_most
         self._lease_limit_seconds = lease_limit_seconds
+        self._silent_after_seconds = silent_after_seconds
+        self._all_may_live_until = 0.0
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._log = get_logger()
@@ -87,9 +92,19 @@ class Dispatcher:
             await asyncio.wait(self._running, timeout=timeout_seconds)
 
     async def free_leases(self) -> None:
-        """Free what dead dispatchers held."""
-        async with self._database.statement() as connection:
-            freed = await free_delivery_leases(connection, lease_limit_seconds=self._lease_limit_seconds)
+        """Free what dead dispatchers held.
+
+        After an outage of the database everybody looks dead at first: let the others say that they live before their
+        webhooks are sent a second time.
+        """
+        try:
+            if time.monotonic() < self._all_may_live_until:
+                await self._database.check()
+                return
+            freed = await self._do(partial(free_delivery_leases, lease_limit_seconds=self._lease_limit_seconds))
+        except DatabaseUnavailableError:
+            self._all_may_live_until = time.monotonic() + self._silent_after_seconds
+            raise
         if freed:
             LEASES_FREED.labels("webhooks").inc(freed)
             self._log.warning("leases.freed", queue="webhooks", count=freed)

@@ -33,7 +33,6 @@ DISABLE_EVERY_SECONDS: Final = 60.0
 class _Report:
     endpoint_id: str
     delivered: bool
-    gone: bool
 
 
 class HealthKeeper:
@@ -51,11 +50,13 @@ class HealthKeeper:
 
     async def note(self, delivery: ClaimedDelivery, result: AttemptResult) -> None:
         """Take an attempt into account before the next one is claimed."""
-        report = _Report(delivery.endpoint_id, result.delivered, result.reason is FailureReason.GONE)
         try:
-            await self._reports.submit(report)
+            await self._reports.submit(_Report(delivery.endpoint_id, result.delivered))
+            if result.reason is FailureReason.GONE:
+                async with self._database.transaction() as connection:
+                    await self._disable(connection, delivery.endpoint_id, DisabledReason.GONE)
         except (DatabaseUnavailableError, StatementRefusedError) as error:
-            self._log.warning("webhook.health_lost", endpoint_id=report.endpoint_id, error=str(error))
+            self._log.warning("webhook.health_lost", endpoint_id=delivery.endpoint_id, error=str(error))
 
     async def disable_failing(self) -> None:
         """Disable endpoints that answered nothing but failures for five days."""
@@ -79,8 +80,6 @@ class HealthKeeper:
                     else after_failure(health, now=now)
                 )
             await save_healths(connection, healths.values())
-            for endpoint_id in sorted({report.endpoint_id for report in reports if report.gone}):
-                await self._disable(connection, endpoint_id, DisabledReason.GONE)
             for endpoint_id, health in sorted(healths.items()):
                 if before[endpoint_id].consecutive_failures and not health.consecutive_failures:
                     await self._recover(connection, endpoint_id)

@@ -51,7 +51,8 @@ def sign_request(delivery: ClaimedDelivery, keyring: Keyring, *, timestamp: int)
     }
     if delivery.traceparent is not None:
         ours["traceparent"] = delivery.traceparent
-    theirs = _own_headers(delivery, keyring)
+    taken = {name.lower() for name in ours}
+    theirs = {name: value for name, value in _own_headers(delivery, keyring).items() if name.lower() not in taken}
     return SignedRequest(headers=theirs | ours, shown_headers=dict.fromkeys(theirs, HIDDEN) | ours)
 
 

@@ -17,24 +17,31 @@ from gateway_common.webhooks.schedule import (
 
 class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
     metrics_port: Port = 9102
+    job_timeout_seconds: Annotated[float, Field(ge=1, le=600)] = 40.0
+    """Longer than other workers', for an endpoint may ask for 30 s of its own."""
     concurrency: Annotated[int, Field(ge=1, le=10_000, validation_alias="DISPATCHER_CONCURRENCY")] = 256
     """Deliveries in flight at once."""
     webhook_in_flight_per_endpoint: Annotated[int, Field(ge=1, le=1_000)] = 16
     """So many of them to one endpoint that has no cap of its own, over all dispatchers."""
     webhook_timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 15.0
-    """One deadline over DNS, connect, TLS, request and response."""
+    """One deadline over DNS, connect, TLS, request and response; of endpoints that have none of their own."""
     webhook_allow_private_networks: bool = False
     webhook_retry_intervals: Annotated[tuple[float, ...] | None, NoDecode, BeforeValidator(parse_intervals)] = None
     webhook_retry_intervals_test: bool = False
 
     @model_validator(mode="after")
     def _attempt_fits_its_lease(self) -> Self:
-        most = self.job_timeout_seconds * 0.75
+        most = self.longest_timeout_seconds
         if "webhook_timeout_seconds" not in self.model_fields_set:
             self.webhook_timeout_seconds = min(self.webhook_timeout_seconds, most)
         if self.webhook_timeout_seconds > most:
             raise ValueError("WEBHOOK_TIMEOUT_SECONDS must be at most three quarters of JOB_TIMEOUT_SECONDS")
         return self
+
+    @property
+    def longest_timeout_seconds(self) -> float:
+        """No attempt takes longer, whatever its endpoint asks for: it must fit into its lease."""
+        return self.job_timeout_seconds * 0.75
 
     @property
     def retry_plan(self) -> RetryPlan:

@@ -45,30 +45,15 @@ async def main() -> None:
         clock=system_clock,
     )
     healths = HealthKeeper(database, in_flight_most=settings.webhook_in_flight_per_endpoint, clock=system_clock)
-    deliverer = Deliverer(
-        database,
-        client,
-        Keyring(settings.gateway_master_key.get_secret_value()),
-        healths,
-        plan=settings.retry_plan,
-        record_for_seconds=settings.lease_limit_seconds,
-        clock=system_clock,
-    )
-    dispatcher = Dispatcher(
-        database,
-        deliverer,
-        worker_id=worker_id,
-        concurrency=settings.concurrency,
-        in_flight_most=settings.webhook_in_flight_per_endpoint,
-        lease_limit_seconds=settings.lease_limit_seconds,
-    )
+    dispatcher = _make_dispatcher(settings, database, client, healths, worker_id)
     register_tasks(broker, dispatcher)
     receiver = Receiver(broker, max_async_tasks=RING_SLOTS)
+    health = Health(needed={"postgresql": schema_check(database)}, wanted={"redis": broker.check})
     worker = Worker(
         id=worker_id,
         service=SERVICE,
         database=database,
-        health=Health(needed={"postgresql": schema_check(database)}, wanted={"redis": broker.check}),
+        health=health,
         host=settings.host,
         metrics_port=settings.metrics_port,
         silent_after_seconds=settings.worker_silent_after_seconds,
@@ -98,3 +83,26 @@ async def main() -> None:
     await broker.shutdown()
     await database.close()
     log.info("worker.stopped")
+
+
+def _make_dispatcher(
+    settings: DispatcherSettings, database: Database, client: WebhookClient, healths: HealthKeeper, worker_id: str
+) -> Dispatcher:
+    deliverer = Deliverer(
+        database,
+        client,
+        Keyring(settings.gateway_master_key.get_secret_value()),
+        healths,
+        plan=settings.retry_plan,
+        record_for_seconds=settings.lease_limit_seconds,
+        clock=system_clock,
+    )
+    return Dispatcher(
+        database,
+        deliverer,
+        worker_id=worker_id,
+        concurrency=settings.concurrency,
+        in_flight_most=settings.webhook_in_flight_per_endpoint,
+        lease_limit_seconds=settings.lease_limit_seconds,
+        silent_after_seconds=settings.worker_silent_after_seconds,
+    )

@@ -1,8 +1,6 @@
 """A webhook's bytes are those that a receiver gets when it parses them and prints them again."""
 
 import json
-import os
-import shutil
 import subprocess
 from typing import Any
 
@@ -12,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.support.examples import NOW, example_payment, example_refund
+from tests.support.node import needed
 
 from gateway_api.fields import METADATA_KEYS_MOST
 from gateway_api.payments.schemas import CreateUpiCollectPayment
@@ -62,10 +61,7 @@ def bodies() -> list[bytes]:
 
 
 def test_node_prints_every_body_as_it_was_sent() -> None:
-    node = shutil.which("node")
-    if node is None:
-        assert os.environ.get("CI") != "true", "Node is needed here to prove that receivers can verify our webhooks"
-        pytest.skip("Node is not installed")
+    node = needed("node", "to show that receivers can verify our webhooks")
     made = bodies()
 
     done = subprocess.run(

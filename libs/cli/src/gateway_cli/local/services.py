@@ -14,7 +14,7 @@ from gateway_cli.local.program import Program
 from gateway_cli.local.settings import StackSettings
 
 DRAIN_MARGIN_SECONDS = 8.0
-DEFAULT_JOB_TIMEOUT_SECONDS = "20"
+DEFAULT_JOB_TIMEOUT_SECONDS = "40"
 PROBE_TIMEOUT_SECONDS = 3.0
 LOCAL_DEFAULTS = {"TEST_MODE": "true", "WEBHOOK_ALLOW_PRIVATE_NETWORKS": "true", "LOG_FORMAT": "console"}
 

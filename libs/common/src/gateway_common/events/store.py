@@ -111,10 +111,18 @@ async def insert_private_event(connection: Connection, event: Event, endpoint_id
 
 async def get_event(connection: Connection, event_id: str, *, merchant_id: str, livemode: bool) -> NumberedEvent:
     """The merchant's event; NotFoundError, also in the moment before it has its number."""
-    row = (await connection.execute(_numbered(merchant_id, livemode).where(events.c.id == event_id))).one_or_none()
-    if row is None:
+    event = await find_event(connection, event_id, merchant_id=merchant_id, livemode=livemode)
+    if event is None:
         raise NotFoundError("There is no such event.")
-    return _event(row)
+    return event
+
+
+async def find_event(
+    connection: Connection, event_id: str, *, merchant_id: str, livemode: bool
+) -> NumberedEvent | None:
+    """The merchant's event; None also in the moment before it has its number."""
+    row = (await connection.execute(_numbered(merchant_id, livemode).where(events.c.id == event_id))).one_or_none()
+    return None if row is None else _event(row)
 
 
 async def list_events(

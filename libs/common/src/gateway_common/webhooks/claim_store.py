@@ -13,6 +13,7 @@ ENDPOINTS_MOST: Final = 256
 
 # Where to look. `fresh` walks the index of first attempts from endpoint to endpoint, one probe each, so a hundred
 # thousand rows of one endpoint are passed over in a step; whatever waits for a time is not looked at before `look_at`.
+# An array, for of an array the planner expects few, and goes by the indexes however many endpoints there are.
 _LOOK: Final = """
 fresh AS (
     (
@@ -32,11 +33,11 @@ fresh AS (
 ),
 seen AS MATERIALIZED (
     SELECT endpoint_id, revision FROM webhook_endpoint_health
-    WHERE endpoint_id IN (
+    WHERE endpoint_id = ANY (ARRAY(
         (SELECT endpoint_id FROM fresh WHERE endpoint_id IS NOT NULL ORDER BY random() LIMIT :endpoints_most)
         UNION
         (SELECT endpoint_id FROM webhook_endpoint_health WHERE look_at <= now() ORDER BY random() LIMIT :endpoints_most)
-    )
+    ))
 )
 """
 # How much each endpoint may take. Its row is locked, so that the cap, the rate and the breaker hold for all dispatchers
@@ -72,13 +73,14 @@ line AS MATERIALIZED (
 )
 """
 # What they take. At an endpoint a retry stands in line as if it had become due a minute later; among endpoints each
-# gives its first, then each its second, and of five first attempts and retries that compete one is a retry.
+# gives its first, then each its second, and of five first attempts and retries that compete one is a retry. The first
+# of lane 1 that must stay behind is looked at too: it says when to look again.
 _PICK: Final = """
 candidate AS MATERIALIZED (
     SELECT line.endpoint_id, line.places, waiting.*
     FROM line
     CROSS JOIN LATERAL (
-        SELECT both_lanes.*, row_number() OVER (ORDER BY due_at + lane * interval '1 minute', id) AS place
+        SELECT standing.*, row_number() OVER (ORDER BY due_at + lane * interval '1 minute', id) AS place
         FROM (
             (
                 SELECT id, lane, due_at FROM webhook_deliveries AS delivery
@@ -90,10 +92,17 @@ candidate AS MATERIALIZED (
             (
                 SELECT id, lane, due_at FROM webhook_deliveries AS delivery
                 WHERE delivery.endpoint_id = line.endpoint_id AND delivery.lane = 1
-                    AND delivery.due_at IS NOT NULL AND delivery.worker_id IS NULL
+                    AND delivery.due_at <= now() AND delivery.worker_id IS NULL
                 ORDER BY delivery.due_at LIMIT least(line.places, :most) + 1
             )
-        ) AS both_lanes
+            UNION ALL
+            (
+                SELECT id, lane, due_at FROM webhook_deliveries AS delivery
+                WHERE delivery.endpoint_id = line.endpoint_id AND delivery.lane = 1
+                    AND delivery.due_at > now() AND delivery.worker_id IS NULL
+                ORDER BY delivery.due_at LIMIT 1
+            )
+        ) AS standing
     ) AS waiting
 ),
 picked AS (
@@ -163,8 +172,7 @@ JOIN events AS event ON event.id = claimed.event_id
 JOIN webhook_endpoints AS endpoint ON endpoint.id = claimed.endpoint_id
 """)
 
-# To be put behind a CTE `freed` of rows that wait again, with endpoint_id, lane and due_at: none is overlooked.
-LOOK_AGAIN: Final = """
+_LOOK_AGAIN: Final = """
 soonest AS (
     SELECT health.endpoint_id, waiting.due_at
     FROM (
@@ -178,11 +186,16 @@ soonest AS (
 ),
 looked_at AS (
     UPDATE webhook_endpoint_health AS health
-    SET revision = health.revision + 1, look_at = least(health.look_at, soonest.due_at)
+    SET revision = health.revision + 1, look_at = least(health.look_at, soonest.due_at), settling = {settling}
     FROM soonest
     WHERE health.endpoint_id = soonest.endpoint_id
 )
 """
+# To be put behind a CTE `freed` of rows that wait again, with endpoint_id, lane and due_at: none is overlooked.
+LOOK_AGAIN: Final = _LOOK_AGAIN.format(settling="health.settling")
+# The same where they wait again because their endpoint was enabled when that was read: it may be paused by now, and
+# whoever made its deliveries follow may have finished.
+LOOK_AND_SETTLE_AGAIN: Final = _LOOK_AGAIN.format(settling="true")
 _FREE = text(f"""
 WITH free AS (
     SELECT id FROM webhook_deliveries

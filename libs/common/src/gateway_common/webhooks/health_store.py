@@ -22,7 +22,11 @@ FOR NO KEY UPDATE
 _SAVE = text(f"""
 UPDATE webhook_endpoint_health AS health SET
     revision = health.revision + 1,
-    {", ".join(f"{name} = input.{name}" for name in _COLUMNS if name != "endpoint_id")}
+    {", ".join(f"{name} = input.{name}" for name in _COLUMNS if name != "endpoint_id")},
+    -- What was put off until the end of a pause can go, if the pause ends early.
+    look_at = CASE
+        WHEN health.blocked_until > coalesce(input.blocked_until, '-infinity') THEN now() ELSE health.look_at
+    END
 FROM jsonb_to_recordset(CAST(:healths AS jsonb)) AS input (
     endpoint_id text, consecutive_failures integer, failing_since timestamptz, last_attempt_at timestamptz,
     last_success_at timestamptz, blocked_until timestamptz, allowance integer, trips integer

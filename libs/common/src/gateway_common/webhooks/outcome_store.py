@@ -17,10 +17,11 @@ WITH input AS (
         request_headers jsonb, response_status smallint, response_body text, reason text, error text
     )
 ),
+-- Not the outcome of a lease that was lost, and none twice: a first answer of PostgreSQL's may have been lost.
 locked AS (
-    SELECT delivery.id
+    SELECT delivery.id, delivery.claim
     FROM webhook_deliveries AS delivery JOIN input ON input.id = delivery.id
-    WHERE delivery.claim = input.claim AND delivery.status = 'pending'
+    WHERE delivery.claim = input.claim AND delivery.attempts = input.number - 1 AND delivery.status = 'pending'
     ORDER BY delivery.id
     FOR NO KEY UPDATE OF delivery
 ),
@@ -29,9 +30,11 @@ freed AS (
         status = input.status, attempts = input.number, due_at = now() + make_interval(secs => input.due_in_seconds),
         lane = 1, worker_id = NULL, leased_at = NULL, last_response_status = input.response_status,
         last_error = input.error, updated_at = now()
-    FROM input
-    WHERE webhook_deliveries.id = input.id AND input.id IN (SELECT id FROM locked)
-    RETURNING webhook_deliveries.id, webhook_deliveries.endpoint_id, webhook_deliveries.lane, webhook_deliveries.due_at
+    FROM input JOIN locked USING (id, claim)
+    WHERE webhook_deliveries.id = input.id
+    RETURNING
+        webhook_deliveries.id, webhook_deliveries.claim, webhook_deliveries.endpoint_id, webhook_deliveries.lane,
+        webhook_deliveries.due_at
 ),
 attempt AS (
     INSERT INTO webhook_attempts (
@@ -42,10 +45,10 @@ attempt AS (
         id, number, started_at, duration_ms, dns_ms, connect_ms, tls_ms, wait_ms, read_ms,
         request_headers, response_status, decode(response_body, 'hex'), reason, error
     FROM input
-    WHERE id IN (SELECT id FROM freed)
+    WHERE (id, claim) IN (SELECT id, claim FROM freed)
 ),
 {LOOK_AGAIN}
-SELECT id FROM freed
+SELECT id, claim FROM freed
 """)
 
 
@@ -53,8 +56,8 @@ async def record_outcomes(connection: Connection, outcomes: Sequence[DeliveryOut
     """Write attempts and what follows from them; False where the claim was lost or the delivery cancelled."""
     rows = [_outcome_row(outcome) for outcome in outcomes]
     result = await connection.execute(_RECORD, {"outcomes": orjson.dumps(rows).decode()})
-    recorded = {row.id for row in result}
-    return [outcome.delivery.id in recorded for outcome in outcomes]
+    recorded = {(row.id, row.claim) for row in result}
+    return [(outcome.delivery.id, outcome.delivery.claim) in recorded for outcome in outcomes]
 
 
 def _outcome_row(outcome: DeliveryOutcome) -> dict[str, object]:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
 from gateway_common.ids import WEBHOOK_DELIVERY, WEBHOOK_REPLAY, first_id, new_id
-from gateway_common.webhooks.claim_store import LOOK_AGAIN
+from gateway_common.webhooks.claim_store import LOOK_AND_SETTLE_AGAIN
 from gateway_common.webhooks.health import RECOVER_WITHIN
 from gateway_common.webhooks.replay import ReplaySource, ReplayStatus, ReplayWhich, WebhookReplay
 
@@ -74,10 +74,10 @@ WITH replay AS MATERIALIZED (
     WHERE replay.id = :id AND replay.status = 'running'
     FOR NO KEY UPDATE OF replay SKIP LOCKED
 ),
+-- Not locked: who changes its status holds its health, which comes last here. The rows then follow it once more.
 endpoint AS MATERIALIZED (
     SELECT endpoint.id, endpoint.status
     FROM webhook_endpoints AS endpoint JOIN replay ON replay.endpoint_id = endpoint.id
-    FOR KEY SHARE OF endpoint
 ),
 walked AS MATERIALIZED (
     SELECT delivery.id
@@ -113,7 +113,7 @@ advanced AS (
     FROM endpoint
     WHERE replay.id = :id AND replay.id IN (SELECT id FROM replay)
 ),
-{LOOK_AGAIN}
+{LOOK_AND_SETTLE_AGAIN}
 SELECT count(*) FROM freed
 """)
 

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import text
 
 from gateway_common.db.database import Connection
-from gateway_common.webhooks.claim_store import LOOK_AGAIN
+from gateway_common.webhooks.claim_store import LOOK_AND_SETTLE_AGAIN
 from gateway_common.webhooks.model import EndpointStatus
 
 _FIND = text("""
@@ -60,7 +60,7 @@ freed AS (
     FROM waiting WHERE webhook_deliveries.id = waiting.id
     RETURNING endpoint_id, lane, due_at
 ),
-{LOOK_AGAIN}
+{LOOK_AND_SETTLE_AGAIN}
 SELECT count(*) FROM freed
 """)
 _HOLD: Final = text(f"""
@@ -75,6 +75,11 @@ moved AS (
     UPDATE webhook_deliveries SET status = 'held', due_at = NULL, updated_at = now()
     FROM waiting WHERE webhook_deliveries.id = waiting.id
     RETURNING webhook_deliveries.id
+),
+-- Its endpoint may be enabled by now, and whoever let its deliveries go may have finished before it saw these.
+settled_again AS (
+    UPDATE webhook_endpoint_health SET revision = revision + 1, settling = true
+    WHERE endpoint_id = :endpoint_id AND EXISTS (SELECT FROM moved)
 )
 SELECT count(*) FROM moved
 """)

@@ -12,18 +12,13 @@ from gateway_common.webhooks.model import DisabledReason, EndpointStatus, Webhoo
 from gateway_common.webhooks.tables import webhook_endpoint_health, webhook_endpoints
 
 _ENDPOINT_COLUMNS: Final = [webhook_endpoints.c[field.name] for field in fields(WebhookEndpoint)]
-# Always health before endpoint: the dispatcher holds the one when it comes to the other. Between them the merchant's
-# name, for a change of status is an event, which locks all endpoints of the merchant: two would wait for each other.
+# Always health before endpoint: the dispatcher holds the one when it comes to the other. And one of a merchant's
+# endpoints at a time: the event that tells of a change asks for a lock on all of them.
 _LOCK_HEALTH = text("SELECT endpoint_id FROM webhook_endpoint_health WHERE endpoint_id = :id FOR NO KEY UPDATE")
 _LOCK_MERCHANT = text("""
-SELECT pg_advisory_xact_lock(hashtextextended(
-    concat_ws(' ', 'webhook_endpoints', CAST(:merchant_id AS text), CAST(:livemode AS boolean)), 0
-))
+SELECT pg_advisory_xact_lock(777874204, hashtext(merchant_id)) FROM webhook_endpoints WHERE id = :id
 """)
-_LOCK_MERCHANT_OF = text("""
-SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(' ', 'webhook_endpoints', merchant_id, livemode), 0))
-FROM webhook_endpoints WHERE id = :id
-""")
+_LOCK_NEW = text("SELECT pg_advisory_xact_lock(777874204, hashtext(CAST(:merchant_id AS text)))")
 _CHANGE_STATUS = text("""
 UPDATE webhook_endpoint_health SET
     settling = true,
@@ -32,6 +27,8 @@ UPDATE webhook_endpoint_health SET
     failing_since = NULL,
     blocked_until = NULL,
     trips = 0,
+    -- What waited for the end of a pause may not have been held in between.
+    look_at = CASE WHEN :enabled THEN now() ELSE look_at END,
     -- What was held is let go one by one at first.
     allowance = CASE WHEN :enabled THEN 1 END
 WHERE endpoint_id = :id
@@ -47,7 +44,7 @@ async def insert_endpoint(connection: Connection, endpoint: WebhookEndpoint) -> 
 
 async def count_endpoints(connection: Connection, *, merchant_id: str, livemode: bool) -> int:
     """How many endpoints the merchant has. Until the caller's transaction ends nobody adds one."""
-    await connection.execute(_LOCK_MERCHANT, {"merchant_id": merchant_id, "livemode": livemode})
+    await connection.execute(_LOCK_NEW, {"merchant_id": merchant_id})
     query = select(func.count()).where(
         webhook_endpoints.c.merchant_id == merchant_id,
         webhook_endpoints.c.livemode == livemode,
@@ -63,9 +60,9 @@ async def lock_endpoint(
 
     Events that are being recorded for it hold a lock on its row and are waited for. So what is recorded after a change
     of its status goes by the new one, and what was recorded before can be moved in peace, see settle_store.py.
+    No transaction may lock a second one.
     """
-    await connection.execute(_LOCK_HEALTH, {"id": endpoint_id})
-    await connection.execute(_LOCK_MERCHANT, {"merchant_id": merchant_id, "livemode": livemode})
+    await _lock_before(connection, endpoint_id)
     query = _of_merchant(endpoint_id, merchant_id=merchant_id, livemode=livemode).with_for_update()
     return await _read_endpoint(connection, query)
 
@@ -82,10 +79,14 @@ async def save_endpoint(connection: Connection, endpoint: WebhookEndpoint, *, be
 
 async def find_locked_endpoint(connection: Connection, endpoint_id: str) -> WebhookEndpoint | None:
     """Any merchant's endpoint, locked as `lock_endpoint` does; None if it was deleted."""
-    await connection.execute(_LOCK_HEALTH, {"id": endpoint_id})
-    await connection.execute(_LOCK_MERCHANT_OF, {"id": endpoint_id})
+    await _lock_before(connection, endpoint_id)
     row = (await connection.execute(_any_endpoint(endpoint_id).with_for_update())).one_or_none()
     return None if row is None else _endpoint(row)
+
+
+async def _lock_before(connection: Connection, endpoint_id: str) -> None:
+    await connection.execute(_LOCK_HEALTH, {"id": endpoint_id})
+    await connection.execute(_LOCK_MERCHANT, {"id": endpoint_id})
 
 
 async def get_endpoint(
