@@ -19,15 +19,14 @@ LOOK_MOST: Final = 10_000
 _TIME_DIGITS: Final = 12
 _BEHIND_ALL: Final = f"{WEBHOOK_DELIVERY}~"
 
-_RANGE: Final = "delivery.id >= :first_id AND delivery.id < :before_id"
-_OF_MERCHANT: Final = f"delivery.merchant_id = :merchant_id AND delivery.livemode = :livemode AND {_RANGE}"
-# The endpoint is looked up first, so that only the index of endpoint and id fits.
-_OF_ENDPOINT: Final = f"""
-delivery.endpoint_id = (
-    SELECT id FROM webhook_endpoints
-    WHERE id = :endpoint_id AND merchant_id = :merchant_id AND livemode = :livemode
-) AND {_RANGE}
+# The ids of a range, and whose: by the columns of an index, and compared as a row. With a condition on each of them the
+# planner may go by the ids alone, through everybody else's deliveries.
+_BY_MERCHANT: Final = ("merchant_id, livemode, id", "CAST(:merchant_id AS text), CAST(:livemode AS boolean)")
+_OWN_ENDPOINT: Final = """
+(SELECT id FROM webhook_endpoints WHERE id = :endpoint_id AND merchant_id = :merchant_id AND livemode = :livemode)
 """
+_BY_ENDPOINT: Final = ("endpoint_id, id", _OWN_ENDPOINT)
+_RANGE: Final = "delivery.id >= :first_id AND delivery.id < :before_id"
 _NAMES: Final = [field.name for field in fields(WebhookDelivery)]
 _ELSEWHERE: Final = {"event_type": "event.type AS event_type", "url": "endpoint.url"}
 _TOLD: Final = f"""
@@ -41,13 +40,25 @@ JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
 def _tell(found: str) -> TextClause:
     """The page whose ids `found` finds."""
     return text(f"""
-WITH found AS MATERIALIZED ({found} ORDER BY id DESC LIMIT :limit)
+WITH found AS MATERIALIZED ({found} LIMIT :limit)
 {_TOLD} WHERE delivery.id IN (SELECT id FROM found) ORDER BY delivery.id DESC
 """)
 
 
-def _looked(where: str) -> str:
-    return f"(SELECT id, status FROM webhook_deliveries AS delivery WHERE {where} ORDER BY id DESC LIMIT :look_most)"
+def _look(columns: str, values: str, *, most: str = "") -> str:
+    """The range's deliveries, newest first; no more of them than `most` says."""
+    newest_first = ", ".join(f"{column} DESC" for column in columns.split(", "))
+    looked = f"""
+SELECT * FROM webhook_deliveries
+WHERE ({columns}) >= ({values}, :first_id) AND ({columns}) < ({values}, :before_id)
+ORDER BY {newest_first} {most}
+"""
+    return f"""
+SELECT id FROM ({looked}) AS looked
+WHERE (CAST(:status AS text) IS NULL OR status = :status) AND (CAST(:event_id AS text) IS NULL OR event_id = :event_id)
+    AND (CAST(:endpoint_id AS text) IS NULL OR endpoint_id = :endpoint_id)
+ORDER BY {newest_first}
+"""
 
 
 def _of_status(found: str) -> TextClause:
@@ -58,6 +69,7 @@ FROM webhook_endpoints AS endpoint
 CROSS JOIN LATERAL ({found}) AS found
 WHERE endpoint.merchant_id = :merchant_id AND endpoint.livemode = :livemode
     AND (CAST(:endpoint_id AS text) IS NULL OR endpoint.id = :endpoint_id)
+ORDER BY found.id DESC
 """)
 
 
@@ -86,25 +98,19 @@ FROM (
 WHERE delivery.status = 'pending' AND {_RANGE}
 ORDER BY delivery.id DESC LIMIT :limit
 """
-_STATUS_FITS: Final = "(CAST(:status AS text) IS NULL OR status = :status)"
-_LIST_OF_EVENT = _tell(f"""
-SELECT id FROM webhook_deliveries AS delivery
-WHERE {_OF_MERCHANT} AND event_id = :event_id AND {_STATUS_FITS}
-    AND (CAST(:endpoint_id AS text) IS NULL OR endpoint_id = :endpoint_id)
-""")
 _LIST_OF_STATUS: Final = {
     DeliveryStatus.FAILED: _of_status(_indexed(DeliveryStatus.FAILED)),
     DeliveryStatus.HELD: _of_status(_indexed(DeliveryStatus.HELD)),
 }
 _LIST_PENDING = _of_status(_PENDING)
-# By whether it is one endpoint's. What the first of each pair finds ends with the page, or where the second says.
-_LOOK: Final = {
-    of_endpoint: (
-        _tell(f"SELECT id FROM {_looked(where)} AS looked WHERE {_STATUS_FITS}"),
-        text(f"SELECT id FROM {_looked(where)} AS looked OFFSET :look_most - 1"),
-    )
-    for of_endpoint, where in ((False, _OF_MERCHANT), (True, _OF_ENDPOINT))
+_LIST_OF_EVENT = _tell(_look(*_BY_MERCHANT))
+# By whether it is one endpoint's: what is found among so many, and which one was the last of so many.
+_SOME: Final = {
+    False: _look(*_BY_MERCHANT, most="LIMIT :look_most"),
+    True: _look(*_BY_ENDPOINT, most="LIMIT :look_most"),
 }
+_LIST_SOME: Final = {of_endpoint: _tell(some) for of_endpoint, some in _SOME.items()}
+_FIND_END: Final = {of_endpoint: text(f"{some} OFFSET :look_most - 1") for of_endpoint, some in _SOME.items()}
 _GET = text(f"""{_TOLD}
 WHERE delivery.id = :id AND delivery.merchant_id = :merchant_id AND delivery.livemode = :livemode
 """)
@@ -149,16 +155,18 @@ async def list_deliveries(
         return [_delivery(row) for row in await connection.execute(statement, parameters)]
 
     if wanted.event_id is not None:
-        return await read(_LIST_OF_EVENT), None
+        # What is too short to be an event's id would open a range of more than its millisecond.
+        is_possible = len(wanted.event_id) > len(EVENT) + _TIME_DIGITS
+        return (await read(_LIST_OF_EVENT) if is_possible else []), None
     if wanted.status in _LIST_OF_STATUS:
         return await read(_LIST_OF_STATUS[wanted.status]), None
-    look, find_end = _LOOK[wanted.endpoint_id is not None]
-    found = await read(look)
+    of_endpoint = wanted.endpoint_id is not None
+    found = await read(_LIST_SOME[of_endpoint])
     if len(found) == limit or wanted.status is None:
         return found, None
     if wanted.status is DeliveryStatus.PENDING:
         return await read(_LIST_PENDING), None
-    return found, await connection.scalar(find_end, parameters)
+    return found, await connection.scalar(_FIND_END[of_endpoint], parameters | {"status": None})
 
 
 async def get_delivery(
