@@ -1,6 +1,6 @@
 """Commits events at a steady rate, as the API does with a payment's: each a statement of its own, then a ring.
 
-`python -m bench.webhook_events PLAN` is the generator, a process of its own; it prints when each event was committed.
+`python -m bench.webhook_events PLAN FILE` is the generator, a process of its own; it notes when each was committed.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import uvloop
 from bench.stack import ROOT, Servers
@@ -53,8 +54,9 @@ def commit_events(servers: Servers, merchant_ids: list[str], *, per_second: floa
         seconds=min(seconds, SECONDS_MOST),
         merchant_ids=merchant_ids,
     )
+    output = servers.folder / "committed.json"
     done = subprocess.run(
-        [sys.executable, "-m", "bench.webhook_events", json.dumps(asdict(plan))],
+        [sys.executable, "-m", "bench.webhook_events", json.dumps(asdict(plan)), str(output)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -62,8 +64,8 @@ def commit_events(servers: Servers, merchant_ids: list[str], *, per_second: floa
         check=False,
     )
     if done.returncode != 0:
-        raise SystemExit(f"the generator failed:\n{done.stderr}")
-    return [Committed(*event) for event in json.loads(done.stdout)]
+        raise SystemExit(f"the generator failed:\n{done.stdout}{done.stderr}")
+    return [Committed(*event) for event in json.loads(output.read_text())]
 
 
 async def generate(plan: Plan) -> list[tuple[str, str, float]]:
@@ -99,4 +101,5 @@ async def generate(plan: Plan) -> list[tuple[str, str, float]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(generate(Plan(**json.loads(sys.argv[1]))))))
+    committed = uvloop.run(generate(Plan(**json.loads(sys.argv[1]))))
+    Path(sys.argv[2]).write_text(json.dumps(committed))
