@@ -158,7 +158,7 @@ async def running_api(
     uses = KeyUses(database)
     authenticator = Authenticator(database, keyring, clock, uses, limiter)
     app = create_app(
-        merchant_routers(database, keyring, ringer, authenticator, clock=clock)
+        merchant_routers(database, keyring, ringer, authenticator, live_ports=settings.webhook_live_ports, clock=clock)
         + [callback_routes(CallbackService(database, ringer, readers, clock), limiter)]
         + (tester_routers(database, keyring, ringer, authenticator, bells=bells, clock=clock) if test_mode else []),
         Health(needed={"postgresql": schema_check(database)}, wanted={"redis": bells["payments"].check}),

@@ -28,6 +28,7 @@ MADE_UP: Final = {"GET /api/v1/checkout/orders/{order_id}"}
 # What a route needs in its body before it looks for the object in its path.
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /api/v1/test/payments/{payment_id}/outcome": {"outcome": "success"},
+    "PATCH /api/v1/webhook-endpoints/{endpoint_id}": {"status": "paused"},
     "POST /api/v1/webhook-endpoints/{endpoint_id}/check-signature": {"body": "{}", "headers": {}},
 }
 
@@ -72,7 +73,8 @@ async def owned(api: Api) -> dict[str, str]:
 async def owned_by_a(api: Api) -> dict[str, str]:
     post = api.client.post
     endpoint = {"url": f"https://{A}.example/hook"}
-    endpoint_id = expect(201, await post("/api/v1/webhook-endpoints", json=endpoint))["id"]
+    created_endpoint = expect(201, await post("/api/v1/webhook-endpoints", json=endpoint))
+    endpoint_id = created_endpoint["id"]
     order = {"amount": AMOUNT, "currency": "INR", "reference": A, "description": A, "metadata": {"note": A}}
     order_id = expect(201, await post("/api/v1/orders", json=order, headers={"Idempotency-Key": A_KEY}))["id"]
     paying = {"order_id": order_id, "method": "upi", "vpa": f"{A}@upi"}
@@ -87,17 +89,20 @@ async def owned_by_a(api: Api) -> dict[str, str]:
     (event, *_) = expect(200, await api.client.get("/api/v1/events"))["data"]
     (entry, *_) = expect(200, await api.client.get("/api/v1/ledger/entries"))["data"]
     (delivery, *_) = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
+    replay_id = expect(201, await post(f"/api/v1/webhook-endpoints/{endpoint_id}/replay"))["id"]
     return {
         "payment_id": payment_id,
         "order_id": order_id,
         "refund_id": refund_id,
         "endpoint_id": endpoint_id,
         "delivery_id": delivery["id"],
+        "replay_id": replay_id,
         "event_id": event["id"],
         "entry_id": entry["id"],
         "key_id": key_id,
         "key": A_KEY,
         "client_token": created["client_token"],
+        "signing_secret": created_endpoint["secret"],
     }
 
 

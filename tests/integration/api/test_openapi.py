@@ -35,10 +35,20 @@ ROUTES = {
     "GET /api/v1/refunds/{refund_id}": (200, "RefundBody", MERCHANT),
     "POST /api/v1/webhook-endpoints": (201, "CreatedEndpointBody", MERCHANT),
     "GET /api/v1/webhook-endpoints": (200, "EndpointPage", MERCHANT),
-    "GET /api/v1/webhook-endpoints/{endpoint_id}": (200, "EndpointBody", MERCHANT),
+    "GET /api/v1/webhook-endpoints/{endpoint_id}": (200, "EndpointDetailBody", MERCHANT),
+    "PATCH /api/v1/webhook-endpoints/{endpoint_id}": (200, "EndpointBody", MERCHANT),
     "DELETE /api/v1/webhook-endpoints/{endpoint_id}": (204, None, MERCHANT),
+    "GET /api/v1/webhook-endpoints/{endpoint_id}/secret": (200, "SecretBody", MERCHANT),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/rotate-secret": (200, "CreatedEndpointBody", MERCHANT),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/promote-secret": (200, "EndpointBody", MERCHANT),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/ping": (201, "DeliveryBody", MERCHANT),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/replay": (201, "ReplayBody", MERCHANT),
+    "GET /api/v1/webhook-endpoints/{endpoint_id}/replays": (200, "ReplayPage", MERCHANT),
+    "GET /api/v1/webhook-replays/{replay_id}": (200, "ReplayBody", MERCHANT),
     "POST /api/v1/webhook-endpoints/{endpoint_id}/check-signature": (200, "SignatureCheckBody", MERCHANT),
     "GET /api/v1/webhook-deliveries": (200, "DeliveryPage", MERCHANT),
+    "GET /api/v1/webhook-deliveries/{delivery_id}": (200, "DeliveryDetailBody", MERCHANT),
+    "POST /api/v1/webhook-deliveries/{delivery_id}/retry": (200, "DeliveryBody", MERCHANT),
     "GET /api/v1/events": (200, "EventPage", MERCHANT),
     "GET /api/v1/events/{event_id}": (200, "EventBody", MERCHANT),
     "GET /api/v1/balance": (200, "BalanceBody", MERCHANT),
@@ -246,14 +256,23 @@ async def test_answers_hold_exactly_what_their_models_describe(api: Api, documen
     payment = await api.create()
     key = expect(201, await api.client.post("/api/v1/api-keys", json={"scopes": ["read"]}))
     (delivery,) = expect(200, await api.client.get("/api/v1/webhook-deliveries"))["data"]
-    check_path = f"/api/v1/webhook-endpoints/{endpoint['id']}/check-signature"
-    check = expect(200, await api.client.post(check_path, json={"headers": {}, "body": ""}))
+    delivery_detail = expect(200, await api.client.get(f"/api/v1/webhook-deliveries/{delivery['id']}"))
+    path = f"/api/v1/webhook-endpoints/{endpoint['id']}"
+    endpoint_detail = expect(200, await api.client.get(path))
+    secret = expect(200, await api.client.get(f"{path}/secret"))
+    replay = expect(201, await api.client.post(f"{path}/replay"))
+    check = expect(200, await api.client.post(f"{path}/check-signature", json={"headers": {}, "body": ""}))
 
     for model, shown in (
         ("PaymentBody", payment),
         ("RefundBody", refund),
         ("CreatedEndpointBody", endpoint),
+        ("EndpointDetailBody", endpoint_detail),
+        ("HealthBody", endpoint_detail["health"]),
+        ("SecretBody", secret),
+        ("ReplayBody", replay),
         ("DeliveryBody", delivery),
+        ("DeliveryDetailBody", delivery_detail),
         ("CreatedKeyBody", key),
         ("SignatureCheckBody", check),
         ("FindingBody", check["findings"][0]),

@@ -1,24 +1,10 @@
 """Webhook endpoints and deliveries over HTTP: a secret is shown once, and deleting cancels what waits."""
 
 import re
-from typing import Any
 
 from sqlalchemy import text
 from tests.support.api import Api, expect, expect_error
-
-ENDPOINTS = "/api/v1/webhook-endpoints"
-DELIVERIES = "/api/v1/webhook-deliveries"
-
-
-async def create_endpoint(api: Api, **values: Any) -> dict[str, Any]:
-    wanted = {"url": "https://shop.example/hooks"} | values
-    endpoint: dict[str, Any] = expect(201, await api.client.post(ENDPOINTS, json=wanted))
-    return endpoint
-
-
-async def list_deliveries(api: Api, **query: Any) -> list[dict[str, Any]]:
-    data: list[dict[str, Any]] = expect(200, await api.client.get(DELIVERIES, params=query))["data"]
-    return data
+from tests.support.webhooks import DELIVERIES, ENDPOINTS, create_endpoint, list_deliveries
 
 
 async def test_a_new_endpoint_is_enabled_and_shows_its_secret(api: Api) -> None:
@@ -53,6 +39,7 @@ async def test_the_secret_is_shown_only_at_creation_and_stored_sealed(api: Api) 
     read = expect(200, await api.client.get(f"{ENDPOINTS}/{endpoint['id']}"))
     listed = expect(200, await api.client.get(ENDPOINTS))
 
+    assert read.pop("health")["consecutive_failures"] == 0
     assert read == endpoint
     assert listed["data"] == [endpoint]
     async with api.database.statement() as connection:

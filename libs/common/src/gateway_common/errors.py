@@ -99,6 +99,31 @@ class NoProviderError(ConflictError):
     meaning = "No payment provider serves this method in the mode of this key."
 
 
+class EndpointStateError(ConflictError):
+    code = "webhook_endpoint_state_conflict"
+    meaning = "Nothing is sent to the webhook endpoint: it is paused, disabled or deleted."
+
+
+class EndpointLimitError(ConflictError):
+    code = "webhook_endpoint_limit"
+    meaning = "The merchant has as many webhook endpoints in this mode as it may have; delete one."
+
+
+class SecretRotationError(ConflictError):
+    code = "secret_rotation_in_progress"
+    meaning = "The secret was rotated before, and the one before it still signs; promote the new one to end that."
+
+
+class NoSecretRotationError(ConflictError):
+    code = "no_secret_rotation"
+    meaning = "There is no old secret beside the webhook endpoint's own, so there is nothing to promote."
+
+
+class DeliveryStateError(ConflictError):
+    code = "webhook_delivery_state_conflict"
+    meaning = "An attempt at the webhook delivery is under way; read it again to see what came of it."
+
+
 class IdempotencyInProgressError(ConflictError):
     code = "idempotency_in_progress"
     retryable = True

@@ -4,8 +4,8 @@ import os
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway_common.redis_address import check_redis_url
 
@@ -29,6 +29,14 @@ def normalize_database_url(url: str) -> str:
 DatabaseUrl = Annotated[str, AfterValidator(normalize_database_url)]
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def parse_ports(text: str) -> frozenset[int]:
+    """Read ports such as `443,8443`; ValueError for what is no number."""
+    return frozenset(int(part) for part in text.split(",") if part.strip())
+
+
+Ports = Annotated[frozenset[Port], NoDecode, BeforeValidator(parse_ports), Field(min_length=1, validate_default=False)]
 
 
 class ProcessSettings(BaseSettings):

@@ -28,17 +28,21 @@ def respond(given: Answer) -> Response:
     return Response(given.body, given.status, headers, media_type="application/json")
 
 
-def respond_page(snapshots: Sequence[dict[str, Any]], limit: int, *, cursor: str = "id") -> Response:
+def respond_page(
+    snapshots: Sequence[dict[str, Any]], limit: int, *, cursor: str = "id", looked_until: str | None = None
+) -> Response:
     """A page of a list, asked for with one row more than `limit`: that row only says that there is more.
 
-    `cursor` names the field of the last row from which the next page goes on.
+    `cursor` names the field of the last row from which the next page goes on; `looked_until` is where a search ended
+    that looks at so many rows at a time and no more.
     """
     page = snapshots[:limit]
     has_more = len(snapshots) > limit
+    next_cursor = str(page[-1][cursor]) if has_more else looked_until
     content = {
         "object": "list",
         "data": page,
-        "has_more": has_more,
-        "next_cursor": str(page[-1][cursor]) if has_more else None,
+        "has_more": next_cursor is not None,
+        "next_cursor": next_cursor,
     }
     return respond(answer(200, content))

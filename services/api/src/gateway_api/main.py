@@ -42,7 +42,13 @@ from gateway_api.timeline.routes import timeline_routes
 from gateway_api.token_buckets import TokenBuckets
 from gateway_api.webhooks.check_routes import signature_check_routes
 from gateway_api.webhooks.check_service import SignatureCheckService
+from gateway_api.webhooks.delivery_routes import webhook_delivery_routes
+from gateway_api.webhooks.delivery_service import WebhookDeliveryService
+from gateway_api.webhooks.replay_routes import webhook_replay_routes
+from gateway_api.webhooks.replay_service import WebhookReplayService
 from gateway_api.webhooks.routes import webhook_routes
+from gateway_api.webhooks.secret_routes import webhook_secret_routes
+from gateway_api.webhooks.secret_service import WebhookSecretService
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
@@ -90,11 +96,18 @@ def create_app(routers: Sequence[StrictRouter], health: Health, settings: ApiSet
 
 
 def merchant_routers(
-    database: Database, keyring: Keyring, ringer: Ringer, authenticator: Authenticator, *, clock: Clock
+    database: Database,
+    keyring: Keyring,
+    ringer: Ringer,
+    authenticator: Authenticator,
+    *,
+    live_ports: frozenset[int],
+    clock: Clock,
 ) -> list[StrictRouter]:
     """Everything that a merchant's keys open."""
     idempotency = Idempotency(database, keyring, clock)
     payments = PaymentService(database, idempotency, ringer, keyring, clock)
+    endpoints = WebhookService(database, idempotency, ringer, keyring, clock, live_ports=live_ports)
     return [
         order_routes(OrderService(database, idempotency, clock), authenticator),
         payment_routes(payments, authenticator),
@@ -102,7 +115,10 @@ def merchant_routers(
         refund_routes(RefundService(database, idempotency, ringer, clock), authenticator),
         event_routes(database, authenticator),
         ledger_routes(database, authenticator),
-        webhook_routes(WebhookService(database, idempotency, keyring, clock), authenticator),
+        webhook_routes(endpoints, authenticator),
+        webhook_secret_routes(WebhookSecretService(database, idempotency, keyring, clock), authenticator),
+        webhook_replay_routes(WebhookReplayService(database, idempotency, ringer, clock), authenticator),
+        webhook_delivery_routes(WebhookDeliveryService(database, idempotency, ringer, clock), authenticator),
         signature_check_routes(SignatureCheckService(idempotency, keyring, clock), authenticator),
         key_routes(KeyService(database, idempotency, keyring, clock), authenticator),
         idempotency_routes(idempotency, authenticator),
@@ -143,7 +159,9 @@ async def main() -> None:
     buckets = TokenBuckets(settings.redis_url)
     limiter = RateLimiter(buckets, per_key=settings.key_limit, per_address=settings.address_limit)
     authenticator = Authenticator(database, keyring, system_clock, uses, limiter)
-    routers = merchant_routers(database, keyring, ringer, authenticator, clock=system_clock)
+    routers = merchant_routers(
+        database, keyring, ringer, authenticator, live_ports=settings.webhook_live_ports, clock=system_clock
+    )
     callbacks = CallbackService(database, ringer, build_readers(settings), system_clock)
     routers.append(callback_routes(callbacks, limiter))
     if settings.test_mode:

@@ -7,7 +7,7 @@ from pydantic_settings import NoDecode
 
 from gateway_api.addresses import parse_trusted_proxies
 from gateway_api.token_buckets import Limit
-from gateway_common.settings import Port, ProcessSettings, StoreSettings
+from gateway_common.settings import Port, Ports, ProcessSettings, StoreSettings
 
 RequestsPerSecond = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -35,6 +35,8 @@ class ApiSettings(ProcessSettings, StoreSettings):
         tuple[SecretStr, ...], NoDecode, BeforeValidator(parse_webhook_secrets), Field(validate_default=False)
     ] = ()
     """Without one Stripe's callbacks are not taken in."""
+    webhook_live_ports: Ports = frozenset({443})
+    """Where a live endpoint may listen. The dispatcher reads the same variable, and sends to no other."""
 
     @property
     def key_limit(self) -> Limit:

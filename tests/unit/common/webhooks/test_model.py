@@ -79,5 +79,5 @@ def test_the_delivery_is_shown_with_when_it_is_next_tried(due_at: Any, shown: st
     assert snapshot["due_at"] == shown
     assert snapshot.keys() == {
         "id", "object", "event_id", "event_type", "endpoint_id", "url", "status", "attempts", "due_at",
-        "last_response_status", "last_error", "livemode", "created_at", "updated_at",
+        "last_response_status", "last_error", "replay_id", "livemode", "created_at", "updated_at",
     }  # fmt: skip

@@ -14,21 +14,10 @@ from gateway_common.errors import NotFoundError
 from gateway_common.events.model import Event, NumberedEvent
 from gateway_common.events.tables import events
 
-# Put behind a CTE `new_event` that yields these columns; it then records the events and fans them out to the
-# endpoints that want them. A delivery's id follows from event and endpoint, so none can be recorded twice; how many
-# there were to be is kept with the event. The lock lets a change of an endpoint's status be waited for: what is
-# recorded then is for a paused or disabled endpoint held, and for a deleted one left out.
-RECORD_EVENTS: Final = """
-wanted AS (
-    SELECT event.id AS event_id, endpoint.id AS endpoint_id, endpoint.status = 'enabled' AS enabled
-    FROM new_event AS event
-    JOIN webhook_endpoints AS endpoint
-        ON endpoint.merchant_id = event.merchant_id
-        AND endpoint.livemode = event.livemode
-        AND endpoint.status <> 'deleted'
-        AND (endpoint.event_types = '{}' OR event.type = ANY (endpoint.event_types))
-    FOR KEY SHARE OF endpoint
-),
+# Put behind the CTEs `new_event`, which yields these columns, and `wanted`, which says who is to hear of it. A
+# delivery's id follows from event and endpoint, so none can be recorded twice; how many there were to be is kept with
+# the event.
+_RECORD_WANTED: Final = """
 recorded_event AS (
     INSERT INTO events (id, merchant_id, livemode, type, object_id, body, traceparent, created_at, fan_out)
     SELECT
@@ -54,6 +43,21 @@ recorded_delivery AS (
     RETURNING id
 )
 """
+# Put behind a CTE `new_event`; it then records the events and fans them out to the endpoints that want them. The lock
+# lets a change of an endpoint's status be waited for: what is recorded then is for a paused or disabled endpoint held,
+# and for a deleted one left out.
+RECORD_EVENTS: Final = f"""
+wanted AS (
+    SELECT event.id AS event_id, endpoint.id AS endpoint_id, endpoint.status = 'enabled' AS enabled
+    FROM new_event AS event
+    JOIN webhook_endpoints AS endpoint
+        ON endpoint.merchant_id = event.merchant_id
+        AND endpoint.livemode = event.livemode
+        AND endpoint.status <> 'deleted'
+        AND (endpoint.event_types = '{{}}' OR event.type = ANY (endpoint.event_types))
+    FOR KEY SHARE OF endpoint
+),
+{_RECORD_WANTED}"""
 
 _EVENT_COLUMNS: Final = """
 id text, merchant_id text, livemode boolean, type text, object_id text, body text, traceparent text,
@@ -64,6 +68,13 @@ _INSERT_EVENTS = text(f"""
 WITH new_event AS (SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS row ({_EVENT_COLUMNS})),
 {RECORD_EVENTS}
 SELECT count(*) FROM recorded_delivery
+""")
+
+_INSERT_PRIVATE_EVENT = text(f"""
+WITH new_event AS (SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS row ({_EVENT_COLUMNS})),
+wanted AS (SELECT id AS event_id, CAST(:endpoint_id AS text) AS endpoint_id, true AS enabled FROM new_event),
+{_RECORD_WANTED}
+SELECT id FROM recorded_delivery
 """)
 
 
@@ -86,6 +97,16 @@ async def insert_events(connection: Connection, events: Sequence[Event]) -> int:
     rows = orjson.dumps([event_row(event) for event in events]).decode()
     deliveries: int = await connection.scalar(_INSERT_EVENTS, {"events": rows})
     return deliveries
+
+
+async def insert_private_event(connection: Connection, event: Event, endpoint_id: str) -> str:
+    """Record an event for one enabled endpoint alone, whatever types it wants; the id of its delivery.
+
+    The caller has locked the endpoint against a change of its status.
+    """
+    parameters = {"events": orjson.dumps([event_row(event)]).decode(), "endpoint_id": endpoint_id}
+    delivery_id: str = await connection.scalar(_INSERT_PRIVATE_EVENT, parameters)
+    return delivery_id
 
 
 async def get_event(connection: Connection, event_id: str, *, merchant_id: str, livemode: bool) -> NumberedEvent:

@@ -7,7 +7,9 @@ until the endpoint's own cap is reached. What waits meanwhile loses no attempt.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
+
+from gateway_common.clock import format_time
 
 OPEN_AFTER_FAILURES: Final = 10
 OPEN_AFTER: Final = timedelta(minutes=1)
@@ -78,3 +80,10 @@ def should_disable(health: EndpointHealth) -> bool:
     if health.failing_since is None or health.last_attempt_at is None:
         return False
     return health.last_attempt_at - health.failing_since >= DISABLE_AFTER
+
+
+def health_snapshot(health: EndpointHealth) -> dict[str, Any]:
+    """How the endpoint fares, as the API shows it."""
+    moments = ("failing_since", "last_success_at", "last_attempt_at", "blocked_until")
+    shown = {name: moment and format_time(moment) for name in moments for moment in (getattr(health, name),)}
+    return {"consecutive_failures": health.consecutive_failures, **shown}

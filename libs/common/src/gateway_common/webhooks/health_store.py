@@ -33,6 +33,14 @@ FROM jsonb_to_recordset(CAST(:healths AS jsonb)) AS input (
 )
 WHERE health.endpoint_id = input.endpoint_id
 """)
+# A breaker that has let one delivery through again blocks nothing.
+_READ = text(f"""
+SELECT
+    {", ".join(name for name in _COLUMNS if name != "blocked_until")},
+    CASE WHEN blocked_until > now() THEN blocked_until END AS blocked_until
+FROM webhook_endpoint_health
+WHERE endpoint_id = :endpoint_id
+""")
 _FIND_FAILING = text("""
 SELECT endpoint_id FROM webhook_endpoint_health
 WHERE failing_since < now() - make_interval(secs => :failing_seconds)
@@ -55,6 +63,11 @@ async def save_healths(connection: Connection, healths: Iterable[EndpointHealth]
     """Write rows that the caller has locked."""
     rows = [asdict(health) for health in healths]
     await connection.execute(_SAVE, {"healths": orjson.dumps(rows).decode()})
+
+
+async def read_health(connection: Connection, endpoint_id: str) -> EndpointHealth:
+    """How the endpoint fares at this moment; every endpoint has its row."""
+    return EndpointHealth(**(await connection.execute(_READ, {"endpoint_id": endpoint_id})).one()._asdict())
 
 
 async def list_failing_endpoints(connection: Connection, *, most: int = 100) -> list[str]:

@@ -83,6 +83,8 @@ class WebhookDelivery:
     due_at: datetime | None
     last_response_status: int | None
     last_error: str | None
+    replay_id: str | None = None
+    """The replay that has it sent again, or had."""
     created_at: datetime
     updated_at: datetime
 
@@ -169,6 +171,7 @@ def delivery_snapshot(delivery: WebhookDelivery) -> dict[str, Any]:
         "due_at": format_time(delivery.due_at) if delivery.due_at else None,
         "last_response_status": delivery.last_response_status,
         "last_error": delivery.last_error,
+        "replay_id": delivery.replay_id,
         "livemode": delivery.livemode,
         "created_at": format_time(delivery.created_at),
         "updated_at": format_time(delivery.updated_at),

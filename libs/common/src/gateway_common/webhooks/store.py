@@ -1,4 +1,4 @@
-"""Every SQL statement that a merchant's view of webhooks needs. Deliveries as work are in the other stores."""
+"""Every SQL statement that a merchant's view of webhook endpoints needs. Deliveries are in the other stores."""
 
 from dataclasses import asdict, fields
 from typing import Any, Final
@@ -8,15 +8,8 @@ from sqlalchemy import Row, Select, func, insert, select, text, update
 from gateway_common.db.database import Connection
 from gateway_common.db.pages import newest_page
 from gateway_common.errors import NotFoundError
-from gateway_common.events.tables import events
-from gateway_common.webhooks.model import (
-    DeliveryStatus,
-    DisabledReason,
-    EndpointStatus,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
-from gateway_common.webhooks.tables import webhook_deliveries, webhook_endpoint_health, webhook_endpoints
+from gateway_common.webhooks.model import DisabledReason, EndpointStatus, WebhookEndpoint
+from gateway_common.webhooks.tables import webhook_endpoint_health, webhook_endpoints
 
 _ENDPOINT_COLUMNS: Final = [webhook_endpoints.c[field.name] for field in fields(WebhookEndpoint)]
 # Always health before endpoint: the dispatcher holds the one when it comes to the other. And one of a merchant's
@@ -25,6 +18,7 @@ _LOCK_HEALTH = text("SELECT endpoint_id FROM webhook_endpoint_health WHERE endpo
 _LOCK_MERCHANT = text("""
 SELECT pg_advisory_xact_lock(777874204, hashtext(merchant_id)) FROM webhook_endpoints WHERE id = :id
 """)
+_LOCK_NEW = text("SELECT pg_advisory_xact_lock(777874204, hashtext(CAST(:merchant_id AS text)))")
 _CHANGE_STATUS = text("""
 UPDATE webhook_endpoint_health SET
     settling = true,
@@ -46,6 +40,17 @@ async def insert_endpoint(connection: Connection, endpoint: WebhookEndpoint) -> 
     await connection.execute(insert(webhook_endpoints).values(asdict(endpoint)))
     health = insert(webhook_endpoint_health).values(endpoint_id=endpoint.id, refilled_at=func.now())
     await connection.execute(health)
+
+
+async def count_endpoints(connection: Connection, *, merchant_id: str, livemode: bool) -> int:
+    """How many endpoints the merchant has. Until the caller's transaction ends nobody adds one."""
+    await connection.execute(_LOCK_NEW, {"merchant_id": merchant_id})
+    query = select(func.count()).where(
+        webhook_endpoints.c.merchant_id == merchant_id,
+        webhook_endpoints.c.livemode == livemode,
+        webhook_endpoints.c.status != EndpointStatus.DELETED,
+    )
+    return (await connection.execute(query)).scalar_one()
 
 
 async def lock_endpoint(
@@ -91,6 +96,14 @@ async def get_endpoint(
     return await _read_endpoint(connection, _of_merchant(endpoint_id, merchant_id=merchant_id, livemode=livemode))
 
 
+async def hold_endpoint(
+    connection: Connection, endpoint_id: str, *, merchant_id: str, livemode: bool
+) -> WebhookEndpoint:
+    """The same, and its status stays until the caller's transaction ends: who changes it is waited for, or waits."""
+    query = _of_merchant(endpoint_id, merchant_id=merchant_id, livemode=livemode)
+    return await _read_endpoint(connection, query.with_for_update(read=True, key_share=True))
+
+
 def _any_endpoint(endpoint_id: str) -> Select[Any]:
     return select(*_ENDPOINT_COLUMNS).where(
         webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.status != EndpointStatus.DELETED
@@ -128,37 +141,6 @@ async def list_endpoints(
         starting_after=starting_after,
     )
     return [_endpoint(row) for row in await connection.execute(query)]
-
-
-async def list_deliveries(
-    connection: Connection,
-    *,
-    merchant_id: str,
-    livemode: bool,
-    limit: int,
-    starting_after: str | None = None,
-) -> list[WebhookDelivery]:
-    """At most `limit` deliveries, newest first, those older than `starting_after`."""
-    told = (
-        select(webhook_deliveries, events.c.type.label("event_type"), webhook_endpoints.c.url)
-        .join(events, events.c.id == webhook_deliveries.c.event_id)
-        .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
-    )
-    query = newest_page(
-        told,
-        webhook_deliveries,
-        merchant_id=merchant_id,
-        livemode=livemode,
-        limit=limit,
-        starting_after=starting_after,
-    )
-    names = [field.name for field in fields(WebhookDelivery)]
-    found = []
-    for row in await connection.execute(query):
-        values = {name: getattr(row, name) for name in names}
-        values["status"] = DeliveryStatus(values["status"])
-        found.append(WebhookDelivery(**values))
-    return found
 
 
 def _endpoint(row: Row[Any]) -> WebhookEndpoint:

@@ -1,4 +1,4 @@
-"""The routes of webhook endpoints and deliveries. They translate, and decide nothing."""
+"""The routes of webhook endpoints. They translate, and decide nothing."""
 
 from typing import Annotated
 
@@ -11,25 +11,26 @@ from gateway_api.fields import Limit, PathId
 from gateway_api.idempotency import attempt_of
 from gateway_api.routing import StrictRouter
 from gateway_api.webhooks.schemas import (
-    AfterDelivery,
     AfterEndpoint,
     CreatedEndpointBody,
     CreateEndpoint,
-    DeliveryPage,
     EndpointBody,
+    EndpointDetailBody,
     EndpointPage,
+    UpdateEndpoint,
 )
 from gateway_api.webhooks.service import WebhookService
 from gateway_common.merchants.model import Scope
-from gateway_common.webhooks.model import delivery_snapshot, endpoint_snapshot
+from gateway_common.webhooks.health import health_snapshot
+from gateway_common.webhooks.model import endpoint_snapshot
 
 
 def webhook_routes(service: WebhookService, authenticator: Authenticator) -> StrictRouter:
-    router = StrictRouter(prefix="/api/v1", tags=["webhooks"])
+    router = StrictRouter(prefix="/api/v1/webhook-endpoints", tags=["webhooks"])
     reader, owner = Depends(authenticator.may(Scope.READ)), Depends(authenticator.may(Scope.WEBHOOKS))
 
     @router.post(
-        "/webhook-endpoints",
+        "",
         summary="Register a webhook endpoint",
         status_code=201,
         responses={201: {"model": CreatedEndpointBody}},
@@ -41,7 +42,7 @@ def webhook_routes(service: WebhookService, authenticator: Authenticator) -> Str
         attempt = attempt_of(request, caller, body)
         return respond(await service.create_endpoint(caller, body, attempt))
 
-    @router.get("/webhook-endpoints", summary="List webhook endpoints", responses={200: {"model": EndpointPage}})
+    @router.get("", summary="List webhook endpoints", responses={200: {"model": EndpointPage}})
     async def list_webhook_endpoints(
         caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterEndpoint = None
     ) -> Response:
@@ -49,24 +50,23 @@ def webhook_routes(service: WebhookService, authenticator: Authenticator) -> Str
         found = await service.list_endpoints(caller, limit=limit + 1, starting_after=starting_after)
         return respond_page([endpoint_snapshot(endpoint) for endpoint in found], limit)
 
-    @router.get(
-        "/webhook-endpoints/{endpoint_id}", summary="Read a webhook endpoint", responses={200: {"model": EndpointBody}}
-    )
+    @router.get("/{endpoint_id}", summary="Read a webhook endpoint", responses={200: {"model": EndpointDetailBody}})
     async def get_webhook_endpoint(endpoint_id: PathId, caller: Annotated[Caller, reader]) -> Response:
-        """Read an endpoint."""
-        return respond(answer(200, endpoint_snapshot(await service.get_endpoint(caller, endpoint_id))))
+        """Read an endpoint, and how it has answered of late."""
+        endpoint, health = await service.get_endpoint(caller, endpoint_id)
+        return respond(answer(200, endpoint_snapshot(endpoint) | {"health": health_snapshot(health)}))
 
-    @router.delete("/webhook-endpoints/{endpoint_id}", summary="Delete a webhook endpoint", status_code=204)
+    @router.patch("/{endpoint_id}", summary="Change a webhook endpoint", responses={200: {"model": EndpointBody}})
+    async def update_webhook_endpoint(
+        request: Request, endpoint_id: PathId, body: UpdateEndpoint, caller: Annotated[Caller, owner]
+    ) -> Response:
+        """Change what is said and nothing else; pause the endpoint, or enable it again whoever stopped it."""
+        endpoint = await service.update_endpoint(caller, endpoint_id, body, request.state.traceparent)
+        return respond(answer(200, endpoint_snapshot(endpoint)))
+
+    @router.delete("/{endpoint_id}", summary="Delete a webhook endpoint", status_code=204)
     async def delete_webhook_endpoint(endpoint_id: PathId, caller: Annotated[Caller, owner]) -> None:
         """Delete an endpoint. What waits for it is cancelled; what was delivered stays listed."""
         await service.delete_endpoint(caller, endpoint_id)
-
-    @router.get("/webhook-deliveries", summary="List webhook deliveries", responses={200: {"model": DeliveryPage}})
-    async def list_webhook_deliveries(
-        caller: Annotated[Caller, reader], limit: Limit = 10, starting_after: AfterDelivery = None
-    ) -> Response:
-        """List deliveries, newest first."""
-        found = await service.list_deliveries(caller, limit=limit + 1, starting_after=starting_after)
-        return respond_page([delivery_snapshot(delivery) for delivery in found], limit)
 
     return router
