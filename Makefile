@@ -53,14 +53,18 @@ fuzz: $(STAMPS)/dev ## Try the API against its OpenAPI document with many more g
 docs: $(STAMPS)/dev ## Write docs/errors.md anew from the tree of errors
 	@$(BIN)/python -m gateway_api.errors_page > docs/errors.md
 
-bench: $(STAMPS)/dev ## Measure what creating and processing a payment costs, and what a million rows cost
+bench: $(STAMPS)/dev ## Measure what creating and processing a payment and delivering a webhook cost, and a million rows
 	@$(BIN)/python -m bench.create_payment
 	@$(BIN)/python -m bench.process_payments
+	@$(BIN)/python -m bench.deliver_webhooks
 	@$(BIN)/python -m bench.million_payments
 
-bench-slow: $(STAMPS)/dev ## Measure thousands of payments that wait for a provider, and a backlog of 100,000 (6 minutes)
+bench-slow: $(STAMPS)/dev ## Measure waiting payments, a backlog, and webhooks: isolation, lateness, replay (25 minutes)
 	@$(BIN)/python -m bench.waiting_payments
 	@$(BIN)/python -m bench.backlog
+	@$(BIN)/python -m bench.isolation
+	@$(BIN)/python -m bench.million_deliveries
+	@$(BIN)/python -m bench.replay_webhooks
 
 ##@ Housekeeping
 lock: $(STAMPS)/dev ## Write requirements/*.txt anew from requirements/*.in (ARGS="--upgrade" for newer versions)

@@ -17,8 +17,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 SIMULATOR, UPKEEP = "the simulator's account", "sweeps, renewals, measures"
+CLAIM_DELIVERIES, LOOK, OUTCOME, HEALTH = "claim", "look that found nothing", "outcome", "health"
 # In this order: the first mark that stands in a statement says what it is.
 _MARKS = {
+    "left_over": CLAIM_DELIVERIES,
+    "INSERT INTO webhook_attempts": OUTCOME,
+    "FROM webhook_endpoint_health\nWHERE endpoint_id = ANY": HEALTH,
+    "%(healths)s": HEALTH,
     "simulator_operations": SIMULATOR,
     "leased_at = now()": "claim",
     "recorded_answer": "record",
@@ -31,8 +36,9 @@ def counted(module: str, output: Path) -> list[str]:
     return ["-m", "bench.statements", str(output), module]
 
 
-def kind_of(statement: str) -> str:
-    return next((kind for mark, kind in _MARKS.items() if mark in statement), UPKEEP)
+def kind_of(statement: str, rows: int) -> str:
+    kind = next((kind for mark, kind in _MARKS.items() if mark in statement), UPKEEP)
+    return LOOK if kind == CLAIM_DELIVERIES and not rows and "left_over" in statement else kind
 
 
 def main() -> None:
@@ -40,10 +46,10 @@ def main() -> None:
     sys.argv = [module]
     counts: Counter[str] = Counter()
 
-    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        counts[kind_of(statement)] += 1
+    def count(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        counts[kind_of(statement, cursor.rowcount)] += 1
 
-    signal.signal(START_SIGNAL, lambda *_: event.listen(Engine, "before_cursor_execute", count))
+    signal.signal(START_SIGNAL, lambda *_: event.listen(Engine, "after_cursor_execute", count))
     try:
         runpy.run_module(module, run_name="__main__")
     finally:

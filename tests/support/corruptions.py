@@ -234,6 +234,59 @@ CORRUPTIONS: Final = (
         detail="has no number",
     ),
     Corruption(
+        check="deliveries_missing",
+        planted="DELETE FROM webhook_deliveries WHERE id = '{delivery}'",
+        subject="{first_event}",
+        detail="was given 1 deliveries, but has 0",
+    ),
+    Corruption(
+        check="deliveries_missing",
+        planted="UPDATE events SET fan_out = 0 WHERE id = '{first_event}'",
+        subject="{first_event}",
+        detail="was given 0 deliveries, but has 1",
+    ),
+    Corruption(
+        check="delivery_unproven",
+        planted="DELETE FROM webhook_attempts",
+        subject="{delivered}",
+        detail="delivered by attempt 1, which is missing",
+    ),
+    Corruption(
+        check="delivery_unproven",
+        planted="UPDATE webhook_attempts SET response_status = 503",
+        subject="{delivered}",
+        detail="delivered by attempt 1, which was answered 503",
+    ),
+    Corruption(
+        check="delivery_unproven",
+        planted="UPDATE webhook_attempts SET response_status = NULL",
+        subject="{delivered}",
+        detail="delivered by attempt 1, which was answered by nothing",
+    ),
+    Corruption(
+        check="delivery_overlooked",
+        planted="""
+            UPDATE webhook_deliveries SET lane = 1, due_at = now() - interval '2 minutes' WHERE id = '{delivery}'
+        """,
+        subject="{delivery}",
+        detail="but its endpoint is not looked at before something new comes",
+    ),
+    Corruption(
+        check="delivery_overlooked",
+        planted="""
+            UPDATE webhook_deliveries SET lane = 1, due_at = now() - interval '2 minutes' WHERE id = '{delivery}';
+            UPDATE webhook_endpoint_health SET look_at = '2100-01-01T00:00Z'
+        """,
+        subject="{delivery}",
+        detail="but its endpoint is not looked at before 2100-01-01 00:00:00+00",
+    ),
+    Corruption(
+        check="endpoint_health_missing",
+        planted="DELETE FROM webhook_endpoint_health",
+        subject="{endpoint}",
+        detail="enabled, made at",
+    ),
+    Corruption(
         check="lease_overdue",
         planted="""
             UPDATE payments SET leased_at = now() - interval '2 minutes' WHERE id = '{taken}';
@@ -244,7 +297,10 @@ CORRUPTIONS: Final = (
     ),
     Corruption(
         check="lease_overdue",
-        planted="UPDATE webhook_deliveries SET worker_id = 'wrk_live', leased_at = now() - interval '2 minutes'",
+        planted="""
+            UPDATE webhook_deliveries SET worker_id = 'wrk_live', leased_at = now() - interval '2 minutes'
+                WHERE id = '{delivery}'
+        """,
         subject="{delivery}",
         detail="held by wrk_live since",
     ),
@@ -259,7 +315,7 @@ CORRUPTIONS: Final = (
     ),
     Corruption(
         check="work_overdue",
-        planted="UPDATE webhook_deliveries SET due_at = now() - interval '11 minutes'",
+        planted="UPDATE webhook_deliveries SET due_at = now() - interval '11 minutes' WHERE id = '{delivery}'",
         subject="{delivery}",
         detail="due since",
     ),

@@ -13,6 +13,7 @@ from gateway_common.workers.store import SILENT_AFTER_SECONDS, renew_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
+from gateway_webhook_dispatcher.guard import Guard
 from gateway_webhook_dispatcher.health import HealthKeeper
 
 LEASE_LIMIT_SECONDS = 35.0
@@ -70,7 +71,7 @@ def start_dispatcher(
     """Start one and note it in `started`."""
     database = Database(normalize_database_url(database_url), application_name=worker_id, pool_size=5)
     client = WebhookClient(
-        timeout_seconds=timeout_seconds, kept_connections=256, allow_private_networks=True, clock=clock
+        guard=Guard(allow_private_networks=True), kept_connections=256, timeout_seconds=timeout_seconds, clock=clock
     )
     healths = HealthKeeper(database, in_flight_most=IN_FLIGHT_PER_ENDPOINT, clock=clock)
     deliverer = Deliverer(

@@ -41,7 +41,7 @@ class History:
             "rfnd_": ("processed", "released", "pending"),
             "ord_": ("paid_order", "open_order"),
             "we_": ("endpoint",),
-            "dlv_": ("delivery",),
+            "dlv_": ("delivery", "delivered"),
         }
         self._moment = moment
         self.ids = {
@@ -166,7 +166,8 @@ class History:
     def fill(self, text: str) -> str:
         """The text with ids in place of names; `last` is the last event's number, `last_event` its id."""
         last = self.last_number
-        return text.format_map({**self.ids, "last": last, "last_event": self.event_id(last)})
+        events = {"first_event": self.event_id(1), "last_event": self.event_id(last)}
+        return text.format_map({**self.ids, **events, "last": last})
 
     def event_id(self, number: int) -> str:
         return f"{first_id('evt_', self._moment)}{number:03}"
@@ -182,15 +183,32 @@ class History:
             [self["endpoint"]],
         )
         connection.execute("INSERT INTO webhook_endpoint_health (endpoint_id) VALUES (%s)", [self["endpoint"]])
-        connection.execute("UPDATE events SET fan_out = 1 WHERE id = %s", [self.event_id(1)])
+        for number, name, status in ((1, "delivery", "pending"), (2, "delivered", "delivered")):
+            connection.execute("UPDATE events SET fan_out = 1 WHERE id = %s", [self.event_id(number)])
+            connection.execute(
+                """
+                INSERT INTO webhook_deliveries (
+                    id, event_id, endpoint_id, merchant_id, livemode, status, attempts, due_at, created_at, updated_at
+                )
+                SELECT %(id)s, %(event)s, %(endpoint)s, 'mer_test', false, %(status)s,
+                    CASE %(status)s WHEN 'delivered' THEN 1 ELSE 0 END,
+                    CASE %(status)s WHEN 'pending' THEN now() END, now(), now()
+                """,
+                {
+                    "id": self[name],
+                    "event": self.event_id(number),
+                    "endpoint": self["endpoint"],
+                    "status": status,
+                },
+            )
         connection.execute(
             """
-            INSERT INTO webhook_deliveries (
-                id, event_id, endpoint_id, merchant_id, livemode, status, due_at, created_at, updated_at
+            INSERT INTO webhook_attempts (
+                delivery_id, number, started_at, duration_ms, response_status, response_body
             )
-            VALUES (%s, %s, %s, 'mer_test', false, 'pending', now(), now(), now())
+            VALUES (%s, 1, %s, 5, 200, '')
             """,
-            [self["delivery"], self.event_id(1), self["endpoint"]],
+            [self["delivered"], self._moment],
         )
 
 

@@ -12,7 +12,7 @@ from tests.support.merchants import Merchant
 from tests.support.processing import Process, new_processor
 from tests.support.providers import ScriptedProvider
 from tests.support.receiver import Receiver, answering, running_receiver
-from tests.support.records import read_rows, store_order
+from tests.support.records import read_rows, store_order, write_rows
 from tests.support.waiting import wait_until
 
 from gateway_api.timeline.schemas import TimelineBody
@@ -218,6 +218,24 @@ async def test_webhook_attempts_are_part_of_the_story_and_those_that_wait_are_li
     [waits] = told["webhooks_waiting"]
     assert (waits["event_type"], waits["attempts"], waits["endpoint_id"]) == ("payment.created", 1, endpoint)
     assert waits["delivery_id"] == next(entry["delivery_id"] for entry in attempts if entry["response_status"] == 500)
+
+
+async def test_a_webhook_that_is_held_says_why_and_one_behind_an_open_breaker_until_when(api: Api) -> None:
+    for status in ("paused", "enabled"):
+        made = expect(201, await api.client.post("/api/v1/webhook-endpoints", json={"url": "https://shop.example/"}))
+        await write_rows(
+            api.database, "UPDATE webhook_endpoints SET status = :status WHERE id = :id", status=status, id=made["id"]
+        )
+    blocked = "UPDATE webhook_endpoint_health SET blocked_until = '2100-01-01T00:00:00Z' WHERE endpoint_id = :id"
+    await write_rows(api.database, blocked, id=made["id"])
+    payment_id = (await api.create())["id"]
+
+    behind, held = (await timeline(api, payment_id))["webhooks_waiting"]
+
+    assert (behind["status"], behind["at"]) == ("pending", "2100-01-01T00:00:00.000Z")
+    assert behind["what"].startswith("The endpoint keeps failing, so nothing is sent to it before this time.")
+    assert (held["status"], held["at"]) == ("held", None)
+    assert held["what"] == "Held: the endpoint is paused. It is sent once you enable the endpoint again."
 
 
 async def test_an_authorization_says_until_when_it_may_be_captured(api: Api, process: Process) -> None:

@@ -215,8 +215,9 @@ async def test_a_master_key_that_the_database_needs_is_missing(
     await write_rows(
         database,
         "INSERT INTO webhook_endpoints (id, merchant_id, livemode, url, event_types, status, sealed_secret,"
-        " created_at, updated_at)"
-        " VALUES ('we_1', 'mer_test', false, 'https://shop.example', '{}', 'enabled', :sealed, now(), now())",
+        " sealed_old_secret, old_secret_until, sealed_headers, header_names, created_at, updated_at)"
+        " VALUES ('we_1', 'mer_test', false, 'https://shop.example', '{}', 'enabled', :sealed,"
+        " :sealed, now(), :sealed, '{Authorization}', now(), now())",
         sealed=sealed,
     )
     (payment,) = await store_payments(database)
@@ -225,7 +226,8 @@ async def test_a_master_key_that_the_database_needs_is_missing(
     )
     sentence = (
         f"GATEWAY_MASTER_KEY lacks the master key {keyring.current_key_id}, by which this database's secrets are known:"
-        " API keys are refused (1), webhooks can't be signed (1), payments by card fail (1). Append it."
+        " API keys are refused (1), webhooks can't be signed (1), webhooks can't be signed while their secret is"
+        " rotated (1), webhooks can't be sent with headers of their own (1), payments by card fail (1). Append it."
     )
     both = f"{OTHER_KEY},{surroundings['GATEWAY_MASTER_KEY']}"
 

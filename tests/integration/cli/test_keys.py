@@ -162,9 +162,30 @@ def test_a_database_that_was_never_migrated_is_told_in_one_sentence(run: Run, da
     )
 
 
+SEALED = {
+    "webhook_endpoints": 1,
+    "webhook_endpoints.sealed_old_secret": 1,
+    "webhook_endpoints.sealed_headers": 1,
+    "payment_cards": 1,
+    "idempotency_keys": 2,
+}
+
+
 async def seal_some(api: Api, keyring: Keyring) -> dict[str, Any]:
-    """An endpoint, an API key made under an Idempotency-Key, and a card, all under the API's master key."""
+    """An endpoint with an old secret and headers, an API key made under an Idempotency-Key, and a card.
+
+    All of it under the API's master key.
+    """
     endpoint = expect(201, await api.client.post(ENDPOINTS, json={"url": "https://shop.example"}, headers=IDEMPOTENT))
+    await write_rows(
+        api.database,
+        """
+        UPDATE webhook_endpoints SET sealed_old_secret = :old, old_secret_until = now() + interval '1 day',
+            sealed_headers = :headers, header_names = '{Authorization}'
+        """,
+        old=keyring.seal(b"whsec_old", context=f"webhook_endpoints.sealed_secret:{endpoint['id']}"),
+        headers=keyring.seal(b"{}", context=f"webhook_endpoints.sealed_headers:{endpoint['id']}"),
+    )
     key = expect(201, await api.client.post(API_KEYS, json={"scopes": ["read"]}, headers=IDEMPOTENT))
     (payment,) = await store_payments(api.database)
     sealed = keyring.seal(b"a card", context=f"payment_cards.sealed:{payment.id}")
@@ -186,8 +207,8 @@ async def test_after_resealing_and_renewing_the_old_master_key_is_needed_no_more
     first = read(run("reseal", "--json", GATEWAY_MASTER_KEY=both))
     again = read(run("reseal", "--json", GATEWAY_MASTER_KEY=both))
 
-    assert first["resealed"] == {"webhook_endpoints": 1, "payment_cards": 1, "idempotency_keys": 2}
-    assert again["resealed"] == {"webhook_endpoints": 0, "payment_cards": 0, "idempotency_keys": 0}
+    assert first["resealed"] == SEALED
+    assert again["resealed"] == dict.fromkeys(SEALED, 0)
     for report in (first, again):
         assert report["api_keys_under_old_key"] == 2
         assert report["idempotency_keys_under_old_key"] == 2
@@ -210,9 +231,11 @@ async def test_after_resealing_and_renewing_the_old_master_key_is_needed_no_more
 async def expect_open(database: Database, keyring: Keyring, made: dict[str, Any]) -> None:
     """This keyring opens the endpoint's secret and the card."""
     endpoint = made["endpoint"]
-    [row] = await read_rows(database, "SELECT sealed_secret FROM webhook_endpoints")
-    secret = keyring.unseal(row["sealed_secret"], context=f"webhook_endpoints.sealed_secret:{endpoint['id']}")
-    assert secret.decode() == endpoint["secret"]
+    [row] = await read_rows(database, "SELECT * FROM webhook_endpoints")
+    context = f"webhook_endpoints.sealed_secret:{endpoint['id']}"
+    assert keyring.unseal(row["sealed_secret"], context=context).decode() == endpoint["secret"]
+    assert keyring.unseal(row["sealed_old_secret"], context=context) == b"whsec_old"
+    assert keyring.unseal(row["sealed_headers"], context=context.replace("secret:", "headers:")) == b"{}"
     [row] = await read_rows(database, "SELECT key_id, sealed FROM payment_cards")
     assert row["key_id"] == keyring.current_key_id
     assert keyring.unseal(row["sealed"], context=f"payment_cards.sealed:{made['card']}") == b"a card"
@@ -237,6 +260,8 @@ async def test_resealing_names_what_no_key_opens_and_goes_on(
         "GATEWAY_MASTER_KEY, or they are damaged. Drop no key, add the missing one, and run this again.\n"
     )
     assert "1  webhook signing secrets sealed anew" in done.stdout
+    assert "1  old webhook signing secrets sealed anew" in done.stdout
+    assert "1  webhook endpoints' own headers sealed anew" in done.stdout
     assert "1  webhook signing secrets that no key opens" in done.stdout
 
 
@@ -250,13 +275,9 @@ async def test_resealing_with_a_foreign_key_says_once_what_to_do(
     shown = run("reseal", "--json", GATEWAY_MASTER_KEY=NEWER_KEY)
 
     assert (told.returncode, shown.returncode) == (1, 1)
-    assert "(webhook_endpoints: 1, payment_cards: 1, idempotency_keys: 2)" in told.stderr
+    assert f"({', '.join(f'{kind}: {count}' for kind, count in SEALED.items())})" in told.stderr
     assert "run this again" not in told.stdout
-    assert json.loads(shown.stdout)["unreadable"] == {
-        "webhook_endpoints": 1,
-        "payment_cards": 1,
-        "idempotency_keys": 2,
-    }
+    assert json.loads(shown.stdout)["unreadable"] == SEALED
 
 
 async def test_what_is_already_under_the_only_key_is_left_alone(

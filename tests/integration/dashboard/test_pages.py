@@ -28,7 +28,7 @@ TIMELINE: dict[str, Any] = {
     "next": {"what": "You capture the payment or cancel it.", "waiting_for": "merchant", "at": None},
     "webhooks_waiting": [
         {"delivery_id": "dlv_1", "endpoint_id": "we_1", "event_type": "payment.created", "attempts": 2,
-         "at": "2026-11-23T13:36:00.000Z"},
+         "status": "pending", "what": "It is tried again.", "at": "2026-11-23T13:36:00.000Z"},
     ],
 }  # fmt: skip
 ENDPOINT: dict[str, Any] = {
@@ -78,7 +78,8 @@ async def test_a_payment_is_shown_with_its_timeline_and_refunds(api: StandInApi,
     assert "Customer requested" in page
     assert "rfnd_1" in page
     assert "You capture the payment or cancel it." in page
-    assert "payment.created to we_1, tried 2 times" in page
+    assert "payment.created to we_1, tried 2 times. It is tried again." in page
+    assert "23 Nov 2026, 13:36:00 UTC" in page
     assert page.index("payment.created</th>") < page.index("simulator on authorize: approved")
 
 

@@ -10,6 +10,7 @@ from tests.support.receiver import Receiver, running_receiver
 from gateway_common.clock import system_clock
 from gateway_common.crypto import Keyring
 from gateway_webhook_dispatcher.client import WebhookClient
+from gateway_webhook_dispatcher.guard import Guard
 
 StartDispatcher = Callable[..., Running]
 
@@ -32,6 +33,8 @@ async def dispatcher(database_url: str, keyring: Keyring) -> AsyncIterator[Start
 @pytest.fixture
 async def client() -> AsyncIterator[WebhookClient]:
     """A client with a short deadline that may reach this machine."""
-    client = WebhookClient(timeout_seconds=1, kept_connections=8, allow_private_networks=True, clock=system_clock)
+    client = WebhookClient(
+        guard=Guard(allow_private_networks=True), kept_connections=8, timeout_seconds=1, clock=system_clock
+    )
     yield client
     await client.close()

@@ -104,7 +104,10 @@ async def test_an_endpoint_may_ask_for_less_time_than_the_gateway_gives(
     await wait_until(was_attempted, seconds=10)
 
     [delivery] = await read_deliveries(database, endpoint.id)
-    assert (delivery["status"], delivery["last_error"]) == ("pending", "no complete answer within 5 s")
+    assert (delivery["status"], delivery["last_error"]) == (
+        "pending",
+        "no complete answer within 5 s: no response came",
+    )
 
 
 async def test_first_attempts_go_before_retries(

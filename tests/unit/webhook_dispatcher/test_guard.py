@@ -1,9 +1,10 @@
-"""Which addresses are of the public internet, address by address, and what a name may not hide."""
+"""Which addresses are of the public internet, address by address, and which URLs are not sent to at all."""
 
 import pytest
-from httpcore import ConnectError
 
-from gateway_webhook_dispatcher.guard import GuardedBackend, is_public
+from gateway_common.webhooks.outcome import FailureReason
+from gateway_webhook_dispatcher.failures import AttemptFailedError
+from gateway_webhook_dispatcher.guard import Guard, is_public, parse_networks, parse_ports
 
 NOT_PUBLIC = {
     "this network": ["0.0.0.0", "0.1.2.3"],  # noqa: S104 -- an address to refuse, not one to listen on.
@@ -55,19 +56,80 @@ def test_a_public_address_is_let_through(address: str) -> None:
     assert is_public(address)
 
 
+def test_an_operators_networks_are_let_through_and_their_neighbours_are_not() -> None:
+    guard = Guard(allowed_networks=parse_networks("10.20.0.0/16, fd00:1::/32,192.0.2.1"))
+
+    assert all(map(guard.permits, ["10.20.0.1", "10.20.255.255", "::ffff:10.20.0.1", "fd00:1::1", "192.0.2.1"]))
+    assert not any(map(guard.permits, ["10.19.255.255", "10.21.0.0", "fd00:2::1", "192.0.2.2", "127.0.0.1", "", "x"]))
+    assert guard.permits("8.8.8.8")
+
+
+@pytest.mark.parametrize("text", ["10.20.0.1/16", "intranet", "10.20.0.0/33", "10.20.0.0-10.20.0.9"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"does not appear|has host bits"):
+        parse_networks(f"10.0.0.0/8,{text}")
+
+
+def test_private_networks_may_be_allowed_as_a_whole() -> None:
+    assert all(map(Guard(allow_private_networks=True).permits, ["10.0.0.1", "127.0.0.1", "::1", "169.254.169.254"]))
+
+
 @pytest.mark.parametrize(
-    "host",
-    ["localhost", "127.0.0.1", "127.1", "0x7f000001", "017700000001", "2130706433", "::1", "::ffff:127.0.0.1", "0"],
+    ("url", "words"),
+    [
+        ("", "not of the form"),
+        ("shop.example/hook", "not of the form"),
+        ("//shop.example/hook", "not of the form"),
+        ("ftp://shop.example/", "not of the form"),
+        ("file:///etc/passwd", "not of the form"),
+        ("gopher://shop.example/", "not of the form"),
+        ("unix:///run/docker.sock", "not of the form"),
+        ("http:///hook", "it is no URL|not of the form"),
+        ("http://:80/hook", "it is no URL|not of the form"),
+        ("http://shop.example:0/", "not of the form"),
+        ("http://shop.example:65536/", "it is no URL"),
+        ("http://shop.example:http/", "it is no URL"),
+        ("http://[::1/", "it is no URL"),
+        ("http://name@shop.example/", "a user name or a password"),
+        ("http://name:word@shop.example/", "a user name or a password"),
+        ("http://:word@shop.example/", "a user name or a password"),
+        ("http://shop.example@169.254.169.254/", "a user name or a password"),
+        ("http://[fe80::1%25eth0]/", "holds a zone"),
+    ],
 )
-async def test_a_name_that_leads_to_loopback_is_refused_before_anything_is_dialled(host: str) -> None:
-    backend = GuardedBackend(allow_private_networks=False)
+@pytest.mark.parametrize("livemode", [False, True], ids=["test mode", "live mode"])
+def test_a_url_that_is_not_sent_to_is_explained(url: str, words: str, *, livemode: bool) -> None:
+    with pytest.raises(AttemptFailedError, match=words) as refused:
+        Guard(allow_private_networks=True).read_url(url, livemode=livemode)
 
-    with pytest.raises(ConnectError, match="leads to an address that is not public"):
-        await backend.connect_tcp(host, 9)
+    assert refused.value.reason == FailureReason.ADDRESS_REFUSED
 
 
-async def test_a_name_that_can_be_none_is_refused() -> None:
-    backend = GuardedBackend(allow_private_networks=False)
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://shop.example/", "in live mode it must begin with https://"),
+        ("http://shop.example:443/", "in live mode it must begin with https://"),
+        ("https://shop.example:8443/", "in live mode its port must be 443"),
+        ("https://shop.example:22/", "in live mode its port must be 443"),
+    ],
+)
+def test_live_mode_takes_https_on_its_ports_only(url: str, words: str) -> None:
+    with pytest.raises(AttemptFailedError, match=words):
+        Guard().read_url(url, livemode=True)
 
-    with pytest.raises(ConnectError, match="can't be resolved"):
-        await backend.connect_tcp(f"{'a' * 64}.example", 443)
+    assert Guard().read_url(url, livemode=False).host == "shop.example"
+
+
+def test_the_operator_says_which_ports_live_mode_takes() -> None:
+    guard = Guard(live_ports=parse_ports("443, 8443"))
+
+    assert guard.read_url("https://shop.example:8443/", livemode=True).port == 8443
+    with pytest.raises(AttemptFailedError, match="its port must be 443, 8443"):
+        guard.read_url("https://shop.example:9443/", livemode=True)
+
+
+def test_what_is_sent_to_is_what_the_merchant_gave() -> None:
+    url = "https://Shop.example/a%2Fb/%7Eme?x=1&y=%20+z&empty="
+
+    assert Guard().read_url(url, livemode=True).raw_path_qs == "/a%2Fb/~me?x=1&y=%20+z&empty="

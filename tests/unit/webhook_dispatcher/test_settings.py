@@ -16,7 +16,13 @@ NEEDED = {
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in NEEDED.items():
         monkeypatch.setenv(name, value)
-    for name in ("WEBHOOK_RETRY_INTERVALS", "WEBHOOK_RETRY_INTERVALS_TEST", "WEBHOOK_ALLOW_PRIVATE_NETWORKS"):
+    for name in (
+        "WEBHOOK_RETRY_INTERVALS",
+        "WEBHOOK_RETRY_INTERVALS_TEST",
+        "WEBHOOK_ALLOW_PRIVATE_NETWORKS",
+        "WEBHOOK_ALLOWED_NETWORKS",
+        "WEBHOOK_LIVE_PORTS",
+    ):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -72,3 +78,33 @@ def test_a_shorter_job_timeout_shortens_the_attempt(environment: pytest.MonkeyPa
     environment.setenv("JOB_TIMEOUT_SECONDS", "8")
 
     assert DispatcherSettings().webhook_timeout_seconds == 6
+
+
+def test_the_guard_is_as_the_operator_says(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEBHOOK_ALLOWED_NETWORKS", "10.20.0.0/16,fd00::/8")
+    environment.setenv("WEBHOOK_LIVE_PORTS", "443,8443")
+
+    guard = DispatcherSettings().guard
+
+    assert guard.permits("10.20.1.2")
+    assert not guard.permits("10.21.1.2")
+    assert guard.live_ports == {443, 8443}
+
+
+@pytest.mark.usefixtures("environment")
+def test_without_settings_no_network_is_allowed_and_live_mode_takes_443() -> None:
+    guard = DispatcherSettings().guard
+
+    assert not guard.permits("10.20.1.2")
+    assert guard.live_ports == {443}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WEBHOOK_ALLOWED_NETWORKS", "10.20.0.1/16"), ("WEBHOOK_LIVE_PORTS", "https"), ("WEBHOOK_LIVE_PORTS", "70000")],
+)
+def test_networks_and_ports_that_are_none_are_refused(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=name.lower()):
+        DispatcherSettings()

@@ -20,6 +20,8 @@ from gateway_common.reseal.store import list_sealed_rows, save_sealed_row
 BATCH = 1_000
 _NOUNS: Final = {
     SealedKind.WEBHOOK_ENDPOINT: "webhook signing secrets",
+    SealedKind.OLD_WEBHOOK_SECRET: "old webhook signing secrets",
+    SealedKind.WEBHOOK_HEADERS: "webhook endpoints' own headers",
     SealedKind.CARD: "cards of payments under way",
     SealedKind.ANSWER: "answers that hold a secret",
 }

@@ -43,6 +43,15 @@ WEBHOOK_ATTEMPTS = Counter(
     "gateway_webhook_attempts", "Webhook attempts by outcome, and why they failed.", ["outcome", "reason"]
 )
 WEBHOOK_ENDPOINTS = Counter("gateway_webhook_endpoints", "What the gateway did with endpoints by itself.", ["action"])
+# Created is the sum of the statuses, at every moment. The window is a label so that a process whose turn it is not
+# exports nothing.
+DELIVERIES_CREATED = Gauge(
+    "gateway_webhook_deliveries_created", "Webhooks that there were to be, of the window's events.", ["window"]
+)
+DELIVERIES = Gauge("gateway_webhook_deliveries", "Those webhooks by their status.", ["status", "window"])
+DELIVERIES_STOPPED = Gauge(
+    "gateway_webhook_deliveries_stopped", "Webhooks of any age that are held or exhausted, 100,000 at most.", ["status"]
+)
 OVERLOOKED = Counter("gateway_webhook_overlooked", "Endpoints whose due webhooks nobody would have found. None.")
 WEBHOOK_SECONDS = Histogram(
     "gateway_webhook_attempt_duration_seconds", "One attempt, DNS to response.", buckets=_SECONDS

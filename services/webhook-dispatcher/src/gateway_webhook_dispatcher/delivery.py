@@ -74,7 +74,14 @@ class Deliverer:
             reason = FailureReason.SEAL_BROKEN
             error_text = "the endpoint's secret can't be read"
             return None, AttemptResult(started_at=now, duration_ms=0, reason=reason, error=error_text)
-        return request, await self._client.post(delivery.url, request.headers, delivery.body)
+        result = await self._client.post(
+            delivery.url,
+            request.headers,
+            delivery.body,
+            livemode=delivery.livemode,
+            timeout_seconds=delivery.timeout_seconds,
+        )
+        return request, result
 
     async def _record(self, outcome: DeliveryOutcome) -> bool:
         """Write the outcome, waiting out an outage: the answer is known only here, and asking again is a duplicate."""

@@ -1,17 +1,19 @@
-"""Which addresses a merchant's URL may lead to. Decided on the address that is dialled, never on the name."""
+"""Which addresses a merchant's URL may lead to: pure rules. Names are judged by the addresses that are dialled."""
 
-import asyncio
 import ipaddress
-import socket
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
+from yarl import URL
+
+from gateway_common.webhooks.outcome import FailureReason
+from gateway_webhook_dispatcher.failures import AttemptFailedError
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+HTTPS_PORT: Final = 443
 # Nothing outside of it is assigned to anybody; what is in use there embeds another address or is local to a site.
 _IPV6_INTERNET: Final = ipaddress.ip_network("2000::/3")
 # What `is_global` lets through, in some version of Python, and a webhook must not reach: addresses that embed another
@@ -24,91 +26,71 @@ _NEVER: Final = [
 
 def is_public(address: str) -> bool:
     """Whether an address belongs to the public internet. False for whatever can't be read as one."""
-    try:
-        parsed: _Address = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    if mapped is not None:
-        parsed = mapped
-    if not parsed.is_global or parsed.is_multicast:
+    parsed = _parse(address)
+    if parsed is None or not parsed.is_global or parsed.is_multicast:
         return False
     if isinstance(parsed, ipaddress.IPv6Address) and parsed not in _IPV6_INTERNET:
         return False
     return not any(parsed in block for block in _NEVER if block.version == parsed.version)
 
 
-LOOKUPS_MOST: Final = 64
+def _parse(address: str) -> _Address | None:
+    """The address without its zone; the IPv4 one where IPv6 only wraps it (`::ffff:10.0.0.1`)."""
+    try:
+        parsed: _Address = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-class Resolver:
-    """Looks names up in threads of its own, each name once at a time.
-
-    The loop's own look-ups share a handful of threads with every connection of the process: one merchant's name server
-    that hangs would stop all deliveries, and the database's reconnects with them.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(LOOKUPS_MOST, thread_name_prefix="dns")
-        self._running: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
-
-    async def resolve(self, host: str, port: int) -> list[Any]:
-        """The answer of `socket.getaddrinfo`; OSError or UnicodeError as it raises them."""
-        lookup = self._running.get((host, port))
-        if lookup is None:
-            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-            lookup = asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-            self._running[host, port] = lookup
-            lookup.add_done_callback(partial(self._forget, (host, port)))
-        # Who gives up waiting must not take the answer from the others.
-        return await asyncio.shield(lookup)
-
-    def _forget(self, name: tuple[str, int], lookup: asyncio.Future[list[Any]]) -> None:
-        del self._running[name]
-        if not lookup.cancelled():
-            lookup.exception()
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Read networks and addresses such as `10.20.0.0/16,fd00::/8`; ValueError names the one that is neither."""
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-class GuardedBackend(AsyncNetworkBackend):
-    """Resolves a name, refuses what is not public, and connects to the very address it judged.
+def parse_ports(text: str) -> frozenset[int]:
+    """Read ports such as `443,8443`."""
+    return frozenset(int(part) for part in text.split(",") if part.strip())
 
-    A name that answers differently the second time gains nothing: there is no second time. TLS is still checked
-    against the original name, by the pool above.
-    """
 
-    def __init__(self, *, allow_private_networks: bool) -> None:
-        self._allow_private_networks = allow_private_networks
-        self._backend = AnyIOBackend()
-        self._resolver = Resolver()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What this installation allows."""
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore's signature.
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> AsyncNetworkStream:
+    allow_private_networks: bool = False
+    allowed_networks: Sequence[Network] = ()
+    """The operator's own: reached although they are not public."""
+    live_ports: frozenset[int] = frozenset({HTTPS_PORT})
+
+    def permits(self, address: str) -> bool:
+        """Whether the address may be dialled."""
+        if self.allow_private_networks or is_public(address):
+            return True
+        parsed = _parse(address)
+        return parsed is not None and any(
+            parsed in network for network in self.allowed_networks if network.version == parsed.version
+        )
+
+    def read_url(self, url: str, *, livemode: bool) -> URL:
+        """The URL, parsed once for judging and sending alike; AttemptFailedError for one that is not sent to."""
         try:
-            found = await self._resolver.resolve(host, port)
-        except (OSError, UnicodeError) as error:
-            raise ConnectError(f"the name {host} can't be resolved") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [address for address in addresses if self._allow_private_networks or is_public(address)]
-        if not allowed:
-            raise ConnectError(f"{host} leads to an address that is not public")
-        for address in allowed[:-1]:
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except ConnectError:
-                continue
-        return await self._backend.connect_tcp(allowed[-1], port, timeout, local_address, socket_options)
+            parsed = URL(url)
+            host, port = parsed.raw_host, parsed.port
+        except ValueError as error:
+            raise _refused("it is no URL") from error
+        if parsed.scheme not in {"http", "https"} or not host or not port:
+            raise _refused("it is not of the form https://host/path")
+        if parsed.raw_user is not None or parsed.raw_password is not None:
+            raise _refused("it holds a user name or a password")
+        if "%" in host:
+            raise _refused("its address holds a zone")
+        if livemode and parsed.scheme != "https":
+            raise _refused("in live mode it must begin with https://")
+        if livemode and port not in self.live_ports:
+            ports = ", ".join(map(str, sorted(self.live_ports)))
+            raise _refused(f"in live mode its port must be {ports}")
+        return parsed
 
-    def close(self) -> None:
-        self._resolver.close()
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+def _refused(words: str) -> AttemptFailedError:
+    return AttemptFailedError(FailureReason.ADDRESS_REFUSED, f"the URL is not sent to: {words}")

@@ -13,6 +13,7 @@ from gateway_common.webhooks.schedule import (
     RetryPlan,
     parse_intervals,
 )
+from gateway_webhook_dispatcher.guard import HTTPS_PORT, Guard, Network, parse_networks, parse_ports
 
 
 class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
@@ -26,6 +27,13 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
     webhook_timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 15.0
     """One deadline over DNS, connect, TLS, request and response; of endpoints that have none of their own."""
     webhook_allow_private_networks: bool = False
+    webhook_allowed_networks: Annotated[
+        tuple[Network, ...], NoDecode, BeforeValidator(parse_networks), Field(validate_default=False)
+    ] = ()
+    """Reached although they are not public."""
+    webhook_live_ports: Annotated[
+        frozenset[Port], NoDecode, BeforeValidator(parse_ports), Field(min_length=1, validate_default=False)
+    ] = frozenset({HTTPS_PORT})
     webhook_retry_intervals: Annotated[tuple[float, ...] | None, NoDecode, BeforeValidator(parse_intervals)] = None
     webhook_retry_intervals_test: bool = False
 
@@ -37,6 +45,15 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
         if self.webhook_timeout_seconds > most:
             raise ValueError("WEBHOOK_TIMEOUT_SECONDS must be at most three quarters of JOB_TIMEOUT_SECONDS")
         return self
+
+    @property
+    def guard(self) -> Guard:
+        """Where webhooks may go."""
+        return Guard(
+            allow_private_networks=self.webhook_allow_private_networks,
+            allowed_networks=self.webhook_allowed_networks,
+            live_ports=self.webhook_live_ports,
+        )
 
     @property
     def longest_timeout_seconds(self) -> float:

@@ -21,6 +21,7 @@ from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
 from gateway_webhook_dispatcher.health import HealthKeeper
 from gateway_webhook_dispatcher.housekeeping import Housekeeper
+from gateway_webhook_dispatcher.ledger import LedgerKeeper
 from gateway_webhook_dispatcher.settings import DispatcherSettings
 from gateway_webhook_dispatcher.tasks import RING_SLOTS, register_tasks
 
@@ -39,9 +40,10 @@ async def main() -> None:
     )
     broker = DoorbellBroker(settings.redis_url, stream=WEBHOOKS_STREAM, consumer=worker_id)
     client = WebhookClient(
-        timeout_seconds=settings.webhook_timeout_seconds,
+        guard=settings.guard,
         kept_connections=settings.concurrency // 2,
-        allow_private_networks=settings.webhook_allow_private_networks,
+        timeout_seconds=settings.webhook_timeout_seconds,
+        longest_timeout_seconds=settings.longest_timeout_seconds,
         clock=system_clock,
     )
     healths = HealthKeeper(database, in_flight_most=settings.webhook_in_flight_per_endpoint, clock=system_clock)
@@ -74,6 +76,7 @@ async def main() -> None:
             *dispatcher.loops(),
             *healths.loops(),
             *Housekeeper(database, system_clock).loops(),
+            *LedgerKeeper(database, worker_id=worker_id, service=SERVICE, clock=system_clock).loops(),
             Loop(name="tidy", action=tidy, every_seconds=TIDY_EVERY_SECONDS),
         ],
         release_leases=release_delivery_leases,

@@ -2,8 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gateway_common.audit.model import CHECKS, CheckResult, Finding, Report, report_snapshot, window_parameters
-from gateway_common.ids import EVENT, PAYMENT, new_id
+from gateway_common.audit.model import (
+    CHECKS,
+    CheckResult,
+    Finding,
+    Report,
+    kept_parameters,
+    report_snapshot,
+    window_parameters,
+)
+from gateway_common.ids import EVENT, PAYMENT, WEBHOOK_DELIVERY, first_id, new_id
 
 SINCE = datetime(2026, 11, 23, 14, 5, 6, 789_000, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -25,6 +33,25 @@ def test_without_a_moment_every_id_is_in_it() -> None:
     assert parameters.pop("everything") is True
     assert set(parameters.values()) == {""}
     assert parameters.keys() == window_parameters(SINCE).keys() - {"everything"}
+
+
+def test_what_may_have_been_dropped_is_not_asked_about() -> None:
+    kept = {"webhook_deliveries": SINCE - timedelta(days=9), "webhook_attempts": SINCE - timedelta(days=3)}
+    whole, recent = kept_parameters(None, kept), kept_parameters(SINCE, kept)
+
+    assert whole["deliveries_from"] == first_id(WEBHOOK_DELIVERY, SINCE - timedelta(days=9))
+    assert whole["attempts_from"] == SINCE - timedelta(days=3)
+    assert recent["deliveries_from"] == first_id(WEBHOOK_DELIVERY, SINCE - timedelta(hours=1))
+    assert recent["attempts_from"] == SINCE - timedelta(hours=2)
+    for parameters in (whole, recent, kept_parameters(None, {})):
+        assert parameters["given_events_from"][4:] == parameters["deliveries_from"][4:]
+
+
+def test_without_marks_all_is_asked_about() -> None:
+    parameters = kept_parameters(None, {})
+
+    assert parameters["deliveries_from"] < new_id(WEBHOOK_DELIVERY, datetime(1971, 1, 1, tzinfo=UTC))
+    assert parameters["attempts_recorded_from"].year == 1970
 
 
 def test_a_report_names_each_check_with_its_rows() -> None:

@@ -11,6 +11,8 @@ OLD, NEW = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)
 BOTH = Keyring(f"{NEW},{OLD}")
 PLACES = {
     SealedKind.WEBHOOK_ENDPOINT: ("we_1",),
+    SealedKind.OLD_WEBHOOK_SECRET: ("we_1",),
+    SealedKind.WEBHOOK_HEADERS: ("we_1",),
     SealedKind.CARD: ("pay_1",),
     SealedKind.ANSWER: ("mer_1", False, "POST /api/v1/api-keys", "a-key-of-mine"),
 }
@@ -41,9 +43,18 @@ def test_what_no_key_opens_is_an_error(kind: SealedKind) -> None:
         reseal(Keyring(NEW), kind, row(kind, Keyring(OLD)))
 
 
-def test_every_place_has_words_of_its_own() -> None:
+def test_every_place_has_the_words_of_its_noun() -> None:
+    """An old secret has those of the one it was, for it is moved as it is."""
     assert [seal_context(kind, place) for kind, place in PLACES.items()] == [
         "webhook_endpoints.sealed_secret:we_1",
+        "webhook_endpoints.sealed_secret:we_1",
+        "webhook_endpoints.sealed_headers:we_1",
         "payment_cards.sealed:pay_1",
         "idempotency_keys.response_body:mer_1:False:POST /api/v1/api-keys:a-key-of-mine",
     ]
+
+
+def test_an_old_secret_is_walked_behind_the_one_it_may_have_been() -> None:
+    kinds = list(SealedKind)
+
+    assert kinds.index(SealedKind.WEBHOOK_ENDPOINT) < kinds.index(SealedKind.OLD_WEBHOOK_SECRET)

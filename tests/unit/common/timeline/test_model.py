@@ -11,13 +11,14 @@ from gateway_common.timeline.model import (
     EntryKind,
     NextStep,
     TimelineEntry,
-    WaitingDelivery,
     WaitingFor,
     Work,
     in_order,
     next_step,
     timeline_snapshot,
 )
+from gateway_common.timeline.webhooks import WaitingDelivery
+from gateway_common.webhooks.model import DeliveryStatus, EndpointStatus
 
 DUE = NOW + timedelta(seconds=5)
 EXPIRES = NOW + timedelta(days=7)
@@ -173,7 +174,17 @@ def test_time_goes_before_kind_and_equals_stay_as_they_were_recorded() -> None:
 
 def test_the_snapshot_holds_the_story_what_is_next_and_the_webhooks_that_have_not_arrived() -> None:
     waiting = WaitingDelivery(
-        delivery_id="dlv_1", endpoint_id="we_1", event_type="payment.success", attempts=2, due_at=DUE
+        delivery_id="dlv_1",
+        endpoint_id="we_1",
+        event_type="payment.success",
+        status=DeliveryStatus.PENDING,
+        attempts=2,
+        due_at=DUE,
+        is_leased=False,
+        endpoint_status=EndpointStatus.ENABLED,
+        disabled_reason=None,
+        blocked_until=None,
+        asked_at=NOW,
     )
     created = TimelineEntry(at=NOW, kind=EntryKind.EVENT, summary="payment.created", details={"event_id": "evt_1"})
 
@@ -200,7 +211,9 @@ def test_the_snapshot_holds_the_story_what_is_next_and_the_webhooks_that_have_no
                 "delivery_id": "dlv_1",
                 "endpoint_id": "we_1",
                 "event_type": "payment.success",
+                "status": "pending",
                 "attempts": 2,
+                "what": "It is tried again.",
                 "at": "2026-11-23T14:05:11.789Z",
             }
         ],

@@ -17,6 +17,8 @@ MAKE_ONE: Final = "make one with `openssl rand -base64 32`"
 API_KEYS: Final = "API keys are refused"
 SEALED: Final = {
     SealedKind.WEBHOOK_ENDPOINT: "webhooks can't be signed",
+    SealedKind.OLD_WEBHOOK_SECRET: "webhooks can't be signed while their secret is rotated",
+    SealedKind.WEBHOOK_HEADERS: "webhooks can't be sent with headers of their own",
     SealedKind.CARD: "payments by card fail",
 }
 

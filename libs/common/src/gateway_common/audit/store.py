@@ -9,7 +9,17 @@ from typing import Final
 
 from sqlalchemy import TextClause, text
 
-from gateway_common.audit.model import CHECKS, FINDINGS_MOST, Check, CheckResult, Finding, Report, window_parameters
+from gateway_common.audit.model import (
+    CHECKS,
+    FINDINGS_MOST,
+    Check,
+    CheckResult,
+    Finding,
+    Report,
+    kept_parameters,
+    window_parameters,
+)
+from gateway_common.audit.webhooks_store import WEBHOOK_QUESTIONS
 from gateway_common.db.database import Connection
 from gateway_common.workers.store import LEASE_IS_FREE
 
@@ -207,21 +217,28 @@ FROM (
 WHERE coalesce(held.leased_at, '-infinity') < now() - make_interval(secs => :grace_seconds) AND ({LEASE_IS_FREE})
 """
 # Of one endpoint with a long queue most rows wait for their turn, and its breaker may be open; they are overdue if it
-# has nothing in flight and nothing was tried for as long.
+# has nothing in flight and nothing was tried for as long. Each lane has an index of its own.
 _WORK_OVERDUE: Final = """
 SELECT id AS subject, format('due since %s', due_at) AS detail
 FROM payments
 WHERE worker_id IS NULL AND due_at < now() - interval '10 minutes'
 UNION ALL
 SELECT delivery.id, format('due since %s', delivery.due_at)
-FROM webhook_deliveries AS delivery
-JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id AND endpoint.status = 'enabled'
-JOIN webhook_endpoint_health AS health ON health.endpoint_id = delivery.endpoint_id
-WHERE delivery.worker_id IS NULL AND delivery.due_at < now() - interval '10 minutes'
-    AND greatest(health.last_attempt_at, health.blocked_until, '-infinity') < now() - interval '10 minutes'
+FROM webhook_endpoint_health AS health
+JOIN webhook_endpoints AS endpoint ON endpoint.id = health.endpoint_id AND endpoint.status = 'enabled'
+CROSS JOIN LATERAL (
+    SELECT id, due_at FROM webhook_deliveries
+    WHERE endpoint_id = health.endpoint_id AND lane = 0 AND worker_id IS NULL
+        AND due_at < now() - interval '10 minutes'
+    UNION ALL
+    SELECT id, due_at FROM webhook_deliveries
+    WHERE endpoint_id = health.endpoint_id AND lane = 1 AND worker_id IS NULL
+        AND due_at < now() - interval '10 minutes'
+) AS delivery
+WHERE greatest(health.last_attempt_at, health.blocked_until, '-infinity') < now() - interval '10 minutes'
     AND NOT EXISTS (
         SELECT FROM webhook_deliveries AS busy
-        WHERE busy.endpoint_id = delivery.endpoint_id AND busy.worker_id IS NOT NULL
+        WHERE busy.endpoint_id = health.endpoint_id AND busy.worker_id IS NOT NULL
     )
 UNION ALL
 SELECT id, format('due since %s', due_at) FROM provider_callbacks WHERE due_at < now() - interval '10 minutes'
@@ -270,6 +287,10 @@ WHERE payment.bound_order_id >= :orders_from
     AND (orders.merchant_id, orders.livemode, orders.amount_minor, orders.currency) IS DISTINCT FROM
         (payment.merchant_id, payment.livemode, payment.amount_minor, payment.currency)
 """
+# A month of attempts that retention drops is gone at once, whatever moment is read: while the audit runs it waits. The
+# lock comes before the first row is read, which is what fixes the moment.
+_KEEP_ATTEMPTS: Final = text("LOCK TABLE webhook_attempts IN ACCESS SHARE MODE")
+_MARKS: Final = text("SELECT name, kept_from FROM retention_marks")
 _COUNT_ROWS: Final = text("""
 SELECT
     (SELECT count(*) FROM payments WHERE id >= :payments_from) AS payments,
@@ -292,6 +313,7 @@ QUESTIONS: Final = {
     "refunds_over_captured": _REFUNDS_OVER_CAPTURED,
     "event_missing": _EVENT_MISSING,
     "event_sequence_gap": _EVENT_SEQUENCE_GAP,
+    **WEBHOOK_QUESTIONS,
     "lease_overdue": _LEASE_OVERDUE,
     "work_overdue": _WORK_OVERDUE,
     "card_left_behind": _CARD_LEFT_BEHIND,
@@ -311,8 +333,11 @@ _STATEMENTS: Final = prepare(QUESTIONS)
 
 async def audit(connection: Connection, *, since: datetime | None, lease_limit_seconds: float) -> Report:
     """Ask every check of the rows made since then, or of all."""
+    await connection.execute(_KEEP_ATTEMPTS)
+    marks = {row.name: row.kept_from for row in await connection.execute(_MARKS)}
     parameters = {
         **window_parameters(since),
+        **kept_parameters(since, marks),
         "lease_limit_seconds": lease_limit_seconds + GRACE_SECONDS,
         "grace_seconds": GRACE_SECONDS,
         "most": FINDINGS_MOST,

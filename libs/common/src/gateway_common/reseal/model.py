@@ -8,13 +8,19 @@ from gateway_common.crypto import Keyring
 from gateway_common.idempotency.model import IdempotencyScope
 from gateway_common.idempotency.model import seal_context as answer_context
 from gateway_common.payments.cards import seal_context as card_context
+from gateway_common.webhooks.model import headers_context
 from gateway_common.webhooks.model import seal_context as endpoint_context
 
 
 class SealedKind(StrEnum):
-    """A column of sealed values, by its table."""
+    """A column of sealed values, by its table, in the order in which they are walked.
+
+    A rotation moves an endpoint's secret to the old ones as it is: these come behind, so that none slips through.
+    """
 
     WEBHOOK_ENDPOINT = "webhook_endpoints"
+    OLD_WEBHOOK_SECRET = "webhook_endpoints.sealed_old_secret"  # noqa: S105 -- the name of a column.
+    WEBHOOK_HEADERS = "webhook_endpoints.sealed_headers"
     CARD = "payment_cards"
     ANSWER = "idempotency_keys"
     """Only the answers that hold a secret are sealed."""
@@ -33,8 +39,10 @@ class SealedRow:
 
 def seal_context(kind: SealedKind, place: tuple[Any, ...]) -> str:
     """What binds the value at this place to its row; the same words by which its noun seals it."""
-    if kind is SealedKind.WEBHOOK_ENDPOINT:
+    if kind in {SealedKind.WEBHOOK_ENDPOINT, SealedKind.OLD_WEBHOOK_SECRET}:
         return endpoint_context(*place)
+    if kind is SealedKind.WEBHOOK_HEADERS:
+        return headers_context(*place)
     if kind is SealedKind.CARD:
         return card_context(*place)
     merchant_id, livemode, route, key = place

@@ -13,6 +13,8 @@ from gateway_common.webhooks.tables import webhook_endpoints
 
 _COLUMNS: Final[dict[SealedKind, tuple[Table, Column[Any]]]] = {
     SealedKind.WEBHOOK_ENDPOINT: (webhook_endpoints, webhook_endpoints.c.sealed_secret),
+    SealedKind.OLD_WEBHOOK_SECRET: (webhook_endpoints, webhook_endpoints.c.sealed_old_secret),
+    SealedKind.WEBHOOK_HEADERS: (webhook_endpoints, webhook_endpoints.c.sealed_headers),
     SealedKind.CARD: (payment_cards, payment_cards.c.sealed),
     SealedKind.ANSWER: (idempotency_keys, idempotency_keys.c.response_body),
 }
@@ -45,7 +47,8 @@ async def count_sealed_by_key_id(connection: Connection, kind: SealedKind) -> di
     """
     _, column = _COLUMNS[kind]
     sealed_by = func.encode(func.substr(column, 1, KEY_ID_BYTES), "hex").label("sealed_by")
-    rows = await connection.execute(select(sealed_by, func.count().label("values")).group_by("sealed_by"))
+    counted = select(sealed_by, func.count().label("values")).where(column.is_not(None)).group_by("sealed_by")
+    rows = await connection.execute(counted)
     return {row.sealed_by: row[1] for row in rows}
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from gateway_common.clock import format_time
 from gateway_common.money import format_amount
 from gateway_common.payments.model import CaptureStatus, Operation, Payment, PaymentStatus, VoidStatus, next_operation
+from gateway_common.timeline.webhooks import WaitingDelivery, waiting_snapshot
 
 
 class EntryKind(StrEnum):
@@ -44,17 +45,6 @@ class Work:
 
     due_at: datetime | None
     leased_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingDelivery:
-    """A webhook that has not arrived yet."""
-
-    delivery_id: str
-    endpoint_id: str
-    event_type: str
-    attempts: int
-    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,14 +179,5 @@ def timeline_snapshot(
             "waiting_for": step.waiting_for,
             "at": None if step.at is None else format_time(step.at),
         },
-        "webhooks_waiting": [
-            {
-                "delivery_id": delivery.delivery_id,
-                "endpoint_id": delivery.endpoint_id,
-                "event_type": delivery.event_type,
-                "attempts": delivery.attempts,
-                "at": format_time(delivery.due_at),
-            }
-            for delivery in waiting
-        ],
+        "webhooks_waiting": [waiting_snapshot(delivery) for delivery in waiting],
     }

@@ -1,6 +1,6 @@
 """Every SQL statement of the timeline: it reads what the other nouns have written of one payment."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Row, TextClause, text
 
@@ -8,12 +8,13 @@ from gateway_common.db.database import Connection
 from gateway_common.timeline.model import (
     EntryKind,
     TimelineEntry,
-    WaitingDelivery,
     Work,
     summarize_answer,
     summarize_attempt,
     summarize_entry,
 )
+from gateway_common.timeline.webhooks import WaitingDelivery
+from gateway_common.webhooks.model import DeliveryStatus, DisabledReason, EndpointStatus
 
 SOURCE_MOST: Final = 500
 """So many entries of each kind at most; a payment has about twenty in all."""
@@ -51,7 +52,7 @@ ORDER BY id LIMIT :most
 _DELIVERIES: Final = f"""
 WITH {_SUBJECTS},
 delivery AS (
-    SELECT delivery.*, story.type AS event_type
+    SELECT delivery.*, story.type AS event_type, story.created_at AS happened_at
     FROM story
     JOIN webhook_deliveries AS delivery
         ON delivery.id >= 'dlv_' || substr(story.id, 5, 12) AND delivery.id < 'dlv_' || substr(story.id, 5, 12) || 'g'
@@ -63,14 +64,24 @@ _ATTEMPTS = text(f"""
 SELECT
     attempt.delivery_id, attempt.number, attempt.started_at, attempt.duration_ms, attempt.response_status,
     attempt.error, delivery.endpoint_id, delivery.event_type, delivery.event_id
-FROM delivery JOIN webhook_attempts AS attempt ON attempt.delivery_id = delivery.id
+FROM delivery JOIN webhook_attempts AS attempt
+    ON attempt.delivery_id = delivery.id
+    -- Only the months in which it can have been: the twelve to come are not asked. Clocks may differ.
+    AND attempt.started_at >= delivery.happened_at - interval '1 hour'
+    AND attempt.started_at < now() + interval '1 hour'
 ORDER BY attempt.started_at LIMIT :most
 """)
 _WAITING = text(f"""
 {_DELIVERIES}
-SELECT id AS delivery_id, endpoint_id, event_type, attempts, due_at
-FROM delivery WHERE due_at IS NOT NULL
-ORDER BY due_at, id LIMIT :most
+SELECT
+    delivery.id AS delivery_id, delivery.endpoint_id, delivery.event_type, delivery.status, delivery.attempts,
+    delivery.due_at, delivery.worker_id IS NOT NULL AS is_leased, endpoint.status AS endpoint_status,
+    endpoint.disabled_reason, health.blocked_until, now() AS asked_at
+FROM delivery
+JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+LEFT JOIN webhook_endpoint_health AS health ON health.endpoint_id = delivery.endpoint_id
+WHERE delivery.status IN ('pending', 'held')
+ORDER BY delivery.due_at NULLS LAST, delivery.id LIMIT :most
 """)
 _WORK = text("SELECT due_at, leased_at FROM payments WHERE id = :payment_id")
 
@@ -91,9 +102,9 @@ async def list_timeline(
 async def list_waiting_deliveries(
     connection: Connection, payment_id: str, *, bound_order_id: str | None
 ) -> list[WaitingDelivery]:
-    """The webhooks of the payment's story that have not arrived, those due first first."""
+    """The webhooks of the payment's story that have not arrived, those due first first, those held last."""
     rows = await _read(connection, _WAITING, payment_id, bound_order_id)
-    return [WaitingDelivery(**row._asdict()) for row in rows[:SOURCE_MOST]]
+    return [_waiting(row) for row in rows[:SOURCE_MOST]]
 
 
 async def find_work(connection: Connection, payment_id: str) -> Work:
@@ -164,3 +175,11 @@ def _attempt(row: Row[tuple[object, ...]]) -> TimelineEntry:
             "milliseconds": row.duration_ms,
         },
     )
+
+
+def _waiting(row: Row[Any]) -> WaitingDelivery:
+    values = row._asdict()
+    values["status"] = DeliveryStatus(values["status"])
+    values["endpoint_status"] = EndpointStatus(values["endpoint_status"])
+    values["disabled_reason"] = values["disabled_reason"] and DisabledReason(values["disabled_reason"])
+    return WaitingDelivery(**values)

@@ -43,7 +43,7 @@ class Phases:
     connect_ms: int | None = None
     tls_ms: int | None = None
     wait_ms: int | None = None
-    """From the request's last byte to the response's head."""
+    """From when the request could be sent to the response's head."""
     read_ms: int | None = None
 
 

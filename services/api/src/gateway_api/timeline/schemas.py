@@ -9,6 +9,7 @@ from gateway_common.events.model import EventType
 from gateway_common.ledger.model import Account
 from gateway_common.payments.model import Operation, PaymentStatus
 from gateway_common.timeline.model import EntryKind, WaitingFor
+from gateway_common.webhooks.model import DeliveryStatus
 
 
 class _Told(BaseModel):
@@ -74,8 +75,10 @@ class WaitingWebhookBody(BaseModel):
     delivery_id: str
     endpoint_id: str
     event_type: EventType
+    status: DeliveryStatus
     attempts: int
-    at: datetime
+    what: str
+    at: datetime | None
 
 
 class TimelineBody(BaseModel):

@@ -58,6 +58,14 @@ class HappeningView:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingView:
+    """One webhook that has not arrived yet, in words."""
+
+    what: str
+    at: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimelineView:
     """What happened to a payment, the latest last, and what happens next."""
 
@@ -65,7 +73,7 @@ class TimelineView:
     has_more: bool
     next: str
     next_at: Moment | None
-    waiting: list[str]
+    waiting: list[WaitingView]
 
 
 def payment_view(payment: Mapping[str, Any]) -> PaymentView:
@@ -109,10 +117,18 @@ def timeline_view(timeline: Mapping[str, Any]) -> TimelineView:
         next=step["what"],
         next_at=None if step["at"] is None else parse_moment(step["at"]),
         waiting=[
-            f"{delivery['event_type']} to {delivery['endpoint_id']}, tried {delivery['attempts']} times"
+            WaitingView(
+                what=f"{delivery['event_type']} to {delivery['endpoint_id']}, {_tried(delivery['attempts'])}. "
+                f"{delivery['what']}",
+                at=None if delivery["at"] is None else parse_moment(delivery["at"]),
+            )
             for delivery in timeline["webhooks_waiting"]
         ],
     )
+
+
+def _tried(attempts: int) -> str:
+    return {0: "not tried yet", 1: "tried once"}.get(attempts, f"tried {attempts} times")
 
 
 def _payer(payment: Mapping[str, Any]) -> str | None:
