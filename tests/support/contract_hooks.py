@@ -54,6 +54,10 @@ def possible(label: str, body: dict[str, Any]) -> dict[str, Any]:
         body.pop("error_code", None)
     if label == "POST /api/v1/orders" and "reference" in body:
         body["reference"] = f"ref_{uuid.uuid4().hex}"
+    if label == "POST /api/v1/webhook-endpoints/{endpoint_id}/replay":
+        # From before to, and no future.
+        body.pop("created_from", None)
+        body.pop("created_to", None)
     if label == "POST /api/v1/api-keys" and "expires_at" in body:
         # In the future, and within ten years.
         body["expires_at"] = (datetime.now(UTC) + timedelta(days=CHANCE.randrange(1, 3_000))).isoformat()
@@ -71,6 +75,10 @@ def name_what_is_there(case: Case[Any]) -> None:
         if not isinstance(case.body, dict):
             return
         case.body["amount"] = 1
+    if case.operation.label == "DELETE /api/v1/webhook-endpoints/{endpoint_id}":
+        # The others are for those operations that need one.
+        case.path_parameters["endpoint_id"] = CHANCE.choice(KNOWN["ids"]["doomed_endpoint_id"])
+        return
     for name in case.path_parameters.keys() & KNOWN["ids"].keys():
         case.path_parameters[name] = CHANCE.choice(KNOWN["ids"][name])
 

@@ -22,6 +22,8 @@ async def test_every_promise_is_kept(
         payment_ids = [await api.create_captured(amount=10**12) for _ in range(5)]
         refund = await api.client.post(f"/api/v1/payments/{payment_ids[0]}/refunds", json={"amount": 1})
         endpoint = await api.client.post("/api/v1/webhook-endpoints", json={"url": "https://shop.example"})
+        doomed = await api.client.post("/api/v1/webhook-endpoints", json={"url": "https://shop.example"})
+        replay = await api.client.post(f"/api/v1/webhook-endpoints/{endpoint.json()['id']}/replay")
         checkout = await api.client.post(
             "/api/v1/checkout/payments", json={"order_id": "ord_1", "method": "upi", "vpa": NEW_PAYMENT["vpa"]}
         )
@@ -30,6 +32,8 @@ async def test_every_promise_is_kept(
         async with database.transaction() as connection:
             await number_events(connection)
         events = await api.client.get("/api/v1/events")
+        await api.create()
+        deliveries = await api.client.get("/api/v1/webhook-deliveries")
     ids = {
         "order_id": [expect(201, order)["id"]],
         "key_id": [expect(201, key)["id"]],
@@ -37,6 +41,9 @@ async def test_every_promise_is_kept(
         "payment_id": payment_ids,
         "refund_id": [expect(201, refund)["id"]],
         "endpoint_id": [expect(201, endpoint)["id"]],
+        "doomed_endpoint_id": [expect(201, doomed)["id"]],
+        "replay_id": [expect(201, replay)["id"]],
+        "delivery_id": [delivery["id"] for delivery in expect(200, deliveries)["data"]],
     }
     paid = expect(201, checkout)
     settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "GATEWAY_MASTER_KEY": master_key}

@@ -23,6 +23,11 @@ POSTS = [
     f"{PAYMENTS}/pay_1/refunds",
     "/api/v1/webhook-endpoints",
     "/api/v1/webhook-endpoints/we_1/check-signature",
+    "/api/v1/webhook-endpoints/we_1/rotate-secret",
+    "/api/v1/webhook-endpoints/we_1/promote-secret",
+    "/api/v1/webhook-endpoints/we_1/ping",
+    "/api/v1/webhook-endpoints/we_1/replay",
+    "/api/v1/webhook-deliveries/dlv_1/retry",
     "/api/v1/checkout/payments",
 ]
 GETS = [
@@ -33,7 +38,11 @@ GETS = [
     "/api/v1/refunds/rfnd_1",
     "/api/v1/webhook-endpoints",
     "/api/v1/webhook-endpoints/we_1",
+    "/api/v1/webhook-endpoints/we_1/secret",
+    "/api/v1/webhook-endpoints/we_1/replays",
+    "/api/v1/webhook-replays/rpl_1",
     "/api/v1/webhook-deliveries",
+    "/api/v1/webhook-deliveries/dlv_1",
     "/api/v1/checkout/orders/ord_1",
     "/api/v1/checkout/payments/pay_1",
 ]

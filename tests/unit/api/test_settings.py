@@ -9,7 +9,7 @@ from gateway_api.settings import ApiSettings
 NAMES = (
     "DATABASE_URL", "REDIS_URL", "GATEWAY_MASTER_KEY", "API_BODY_MAX_BYTES", "PORT", "METRICS_PORT", "TEST_MODE",
     "RATE_LIMIT_PER_KEY", "RATE_LIMIT_PER_ADDRESS", "TRUSTED_PROXIES",
-    "STRIPE_WEBHOOK_SECRETS",
+    "STRIPE_WEBHOOK_SECRETS", "WEBHOOK_LIVE_PORTS",
 )  # fmt: skip
 
 
@@ -102,3 +102,18 @@ def test_what_is_no_webhook_secret_is_refused_without_being_shown(monkeypatch: p
     with pytest.raises(ValidationError, match="must begin with whsec_") as refused:
         ApiSettings()
     assert "sk_live_1" not in str(refused.value)
+
+
+def test_live_endpoints_listen_on_443_unless_other_ports_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ApiSettings().webhook_live_ports == {443}
+
+    monkeypatch.setenv("WEBHOOK_LIVE_PORTS", "443, 8443")
+    assert ApiSettings().webhook_live_ports == {443, 8443}
+
+
+@pytest.mark.parametrize("ports", ["", "https", "70000", "0", "443;8443"])
+def test_ports_that_are_none_stop_the_api(monkeypatch: pytest.MonkeyPatch, ports: str) -> None:
+    monkeypatch.setenv("WEBHOOK_LIVE_PORTS", ports)
+
+    with pytest.raises(ValidationError):
+        ApiSettings()
