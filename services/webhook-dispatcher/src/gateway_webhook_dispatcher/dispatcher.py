@@ -24,7 +24,7 @@ from gateway_webhook_dispatcher.delivery import Deliverer
 
 LOOK_EVERY_SECONDS: Final = 0.1
 """Retries fall due without a ring; this is how late they may be, and how long a lost ring costs."""
-CLAIM_MOST: Final = 128
+CLAIM_MOST: Final = 256
 FREE_EVERY_SECONDS: Final = 1.0
 MOVE_EVERY_SECONDS: Final = 0.5
 MEASURE_EVERY_SECONDS: Final = 5.0
