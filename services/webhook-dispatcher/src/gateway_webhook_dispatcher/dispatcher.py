@@ -56,6 +56,8 @@ class Dispatcher:
         self._all_may_live_until = time.monotonic() + silent_after_seconds
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._more_waits = False
+        self._at_limit: set[str] = set()
         self._log = get_logger()
 
     def wake(self) -> None:
@@ -147,27 +149,30 @@ class Dispatcher:
         free = min(self._concurrency - len(self._running), CLAIM_MOST)
         if free <= 0:
             return []
+        claim = partial(claim_deliveries, worker_id=self._worker_id, most=free, in_flight_most=self._in_flight_most)
         try:
-            async with self._database.statement() as connection:
-                return await claim_deliveries(
-                    connection, self._worker_id, most=free, in_flight_most=self._in_flight_most
-                )
+            claimed = await self._do(claim)
         except (DatabaseUnavailableError, StatementRefusedError) as error:
             self._log.warning("webhooks.claim_failed", error=str(error.__cause__ or error))
             await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
             return []
+        self._more_waits = len(claimed) == free
+        self._at_limit.update(delivery.endpoint_id for delivery in claimed if delivery.at_limit)
+        return claimed
 
     def _start(self, delivery: ClaimedDelivery) -> None:
         task = asyncio.create_task(self._deliver(delivery))
         self._running.add(task)
         JOBS_RUNNING.set(len(self._running))
-        task.add_done_callback(self._finished)
+        task.add_done_callback(partial(self._finished, delivery.endpoint_id))
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, endpoint_id: str, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         JOBS_RUNNING.set(len(self._running))
-        # A place is free, at this endpoint too: what waited for it can go.
-        self.wake()
+        # A place is free, here or at this endpoint. If something may have waited for it, it can go.
+        if self._more_waits or endpoint_id in self._at_limit:
+            self._at_limit.discard(endpoint_id)
+            self.wake()
 
     async def _deliver(self, delivery: ClaimedDelivery) -> None:
         try:

@@ -165,7 +165,8 @@ SELECT
     endpoint.promoted_at IS NOT NULL AS promoted, endpoint.sealed_headers, endpoint.timeout_seconds,
     endpoint.retry_tail,
     line.consecutive_failures > 0 OR line.allowance IS NOT NULL
-        OR coalesce(line.last_success_at, '-infinity') < now() - interval '1 minute' AS noteworthy
+        OR coalesce(line.last_success_at, '-infinity') < now() - interval '1 minute' AS noteworthy,
+    count(*) OVER (PARTITION BY claimed.endpoint_id) >= line.places AS at_limit
 FROM claimed
 JOIN line ON line.endpoint_id = claimed.endpoint_id
 JOIN events AS event ON event.id = claimed.event_id
@@ -268,16 +269,33 @@ UPDATE webhook_endpoint_health AS health SET revision = health.revision + 1, loo
 FROM overlooked WHERE health.endpoint_id = overlooked.endpoint_id
 RETURNING health.endpoint_id
 """)
+# By the two ways in which a claim finds them, for a million that are not due must cost nothing.
 _MEASURE_DUE = text("""
-SELECT count(*) AS due_count, coalesce(extract(epoch FROM now() - min(due_at)), 0) AS oldest_seconds
+SELECT count(*) AS due_count, coalesce(extract(epoch FROM now() - min(due.due_at)), 0) AS oldest_seconds
 FROM (
-    SELECT due_at
-    FROM webhook_deliveries AS delivery
-    JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id AND endpoint.status = 'enabled'
-    JOIN webhook_endpoint_health AS health ON health.endpoint_id = delivery.endpoint_id
-    WHERE delivery.worker_id IS NULL AND due_at <= now() AND coalesce(health.blocked_until, '-infinity') <= now()
-    LIMIT 100000
+    (
+        SELECT endpoint_id, due_at FROM webhook_deliveries
+        WHERE lane = 0 AND due_at IS NOT NULL AND worker_id IS NULL
+        LIMIT 100000
+    )
+    UNION ALL
+    (
+        SELECT late.endpoint_id, late.due_at
+        FROM webhook_endpoint_health AS health
+        CROSS JOIN LATERAL (
+            SELECT endpoint_id, due_at FROM webhook_deliveries AS delivery
+            WHERE delivery.endpoint_id = health.endpoint_id AND delivery.lane = 1
+                AND delivery.due_at <= now() AND delivery.worker_id IS NULL
+            ORDER BY delivery.due_at
+            LIMIT 100000
+        ) AS late
+        WHERE health.look_at <= now()
+        LIMIT 100000
+    )
 ) AS due
+JOIN webhook_endpoints AS endpoint ON endpoint.id = due.endpoint_id AND endpoint.status = 'enabled'
+JOIN webhook_endpoint_health AS health ON health.endpoint_id = due.endpoint_id
+WHERE due.due_at <= now() AND coalesce(health.blocked_until, '-infinity') <= now()
 """)
 
 
@@ -324,6 +342,6 @@ async def find_overlooked_endpoints(connection: Connection) -> list[str]:
 
 
 async def measure_due_deliveries(connection: Connection) -> tuple[int, float]:
-    """How many deliveries could go and nobody holds them, and for how many seconds the oldest. 100,000 at most."""
+    """How many deliveries could go and nobody holds, and the oldest for how many seconds. Counts to 200,000 at most."""
     row = (await connection.execute(_MEASURE_DUE)).one()
     return row.due_count, float(row.oldest_seconds)

@@ -114,6 +114,8 @@ class ClaimedDelivery:
     retry_tail: bool = False
     noteworthy: bool = False
     """Whether also a success changes what is known of the endpoint's health: it failed last, or is not heard of."""
+    at_limit: bool = False
+    """Whether the claim took all that the endpoint may have now: more may wait until a place of it is free."""
 
 
 def with_status(
