@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 from gateway_common.db.database import Connection, Database, DatabaseUnavailableError, StatementRefusedError
 from gateway_common.logs import get_logger
 from gateway_common.telemetry import DUE, JOBS_RUNNING, LEASES_FREED, OLDEST_DUE_SECONDS, OVERLOOKED
-from gateway_common.webhooks.claim_store import (
-    claim_deliveries,
+from gateway_common.webhooks.claim_store import claim_deliveries
+from gateway_common.webhooks.lease_store import (
     defer_blocked_deliveries,
     find_overlooked_endpoints,
     free_delivery_leases,

@@ -14,7 +14,7 @@ from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.queue.messages import WEBHOOKS_STREAM
 from gateway_common.serving import Health
 from gateway_common.telemetry import QUEUE_LAG
-from gateway_common.webhooks.claim_store import release_delivery_leases
+from gateway_common.webhooks.lease_store import release_delivery_leases
 from gateway_common.workers.lifecycle import Loop, Worker, run_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer

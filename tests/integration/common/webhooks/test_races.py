@@ -21,9 +21,10 @@ from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.events.store import insert_events
-from gateway_common.webhooks.claim_store import claim_deliveries, find_overlooked_endpoints, free_delivery_leases
+from gateway_common.webhooks.claim_store import claim_deliveries
 from gateway_common.webhooks.health import after_failure, after_success
 from gateway_common.webhooks.health_store import lock_healths, save_healths
+from gateway_common.webhooks.lease_store import find_overlooked_endpoints, free_delivery_leases
 from gateway_common.webhooks.model import ClaimedDelivery, EndpointStatus
 from gateway_common.webhooks.outcome import AttemptResult, DeliveryOutcome, FailureReason, decide_outcome
 from gateway_common.webhooks.outcome_store import record_outcomes

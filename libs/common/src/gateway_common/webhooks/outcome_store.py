@@ -6,7 +6,7 @@ import orjson
 from sqlalchemy import text
 
 from gateway_common.db.database import Connection
-from gateway_common.webhooks.claim_store import LOOK_AGAIN
+from gateway_common.webhooks.lease_store import LOOK_AGAIN
 from gateway_common.webhooks.outcome import DeliveryOutcome
 
 _RECORD = text(f"""

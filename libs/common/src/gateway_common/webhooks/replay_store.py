@@ -9,8 +9,8 @@ from sqlalchemy import Row, text
 from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
 from gateway_common.ids import WEBHOOK_DELIVERY, WEBHOOK_REPLAY, first_id, new_id
-from gateway_common.webhooks.claim_store import LOOK_AND_SETTLE_AGAIN
 from gateway_common.webhooks.health import RECOVER_WITHIN
+from gateway_common.webhooks.lease_store import LOOK_AND_SETTLE_AGAIN
 from gateway_common.webhooks.replay import ReplaySource, ReplayStatus, ReplayWhich, WebhookReplay
 
 # Which deliveries a row of webhook_replays named `replay` means. Those that are on their way anyway are not among them.

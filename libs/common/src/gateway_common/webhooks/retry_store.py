@@ -5,7 +5,7 @@ from sqlalchemy import text
 from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
 from gateway_common.webhooks.changes import DeliveryStanding
-from gateway_common.webhooks.claim_store import LOOK_AGAIN
+from gateway_common.webhooks.lease_store import LOOK_AGAIN
 from gateway_common.webhooks.model import EndpointStatus
 
 # Delivery, health, endpoint: in this order, for dispatchers and changes of an endpoint's status lock in it too.

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import text
 
 from gateway_common.db.database import Connection
-from gateway_common.webhooks.claim_store import LOOK_AND_SETTLE_AGAIN
+from gateway_common.webhooks.lease_store import LOOK_AND_SETTLE_AGAIN
 from gateway_common.webhooks.model import EndpointStatus
 
 _FIND = text("""

@@ -13,7 +13,7 @@ from gateway_common.payments.queue_store import measure_due_payments
 from gateway_common.payments.store import count_by_status as count_payments
 from gateway_common.queue.broker import DoorbellBroker
 from gateway_common.refunds.store import count_by_status as count_refunds
-from gateway_common.webhooks.claim_store import measure_due_deliveries
+from gateway_common.webhooks.lease_store import measure_due_deliveries
 from gateway_common.workers.store import count_live_workers
 
 
