@@ -5,11 +5,13 @@ GatewayError
 ├── UnauthenticatedError 401         │   ├── PaymentStateError
 │   └── CallbackRefusedError         │   ├── OrderStateError, OrderBusyError
 ├── ForbiddenError 403               │   ├── NoProviderError
-├── NotFoundError 404                │   └── IdempotencyInProgressError
-├── MethodNotAllowedError 405        ├── UnprocessableError 422
-├── PayloadTooLargeError 413         │   └── IdempotencyKeyReuseError
-├── UnsupportedMediaTypeError 415    ├── RateLimitedError 429
-├── InternalError 500                └── UnavailableError 503
+├── NotFoundError 404                │   ├── EndpointStateError, EndpointLimitError
+├── MethodNotAllowedError 405        │   ├── SecretRotationError, NoSecretRotationError
+├── PayloadTooLargeError 413         │   ├── DeliveryStateError
+├── UnsupportedMediaTypeError 415    │   └── IdempotencyInProgressError
+├── RateLimitedError 429             ├── UnprocessableError 422
+├── InternalError 500                │   └── IdempotencyKeyReuseError
+                                     └── UnavailableError 503
 
 Each class has one stable code, one HTTP status and its meaning in one sentence; docs/errors.md is made from them.
 """
