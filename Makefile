@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test soak crash check fix fuzz docs bench bench-slow lock clean
+.PHONY: help up demo test soak crash webhook-chaos check fix fuzz docs bench bench-slow lock clean
 MAKEFLAGS += --no-print-directory
 
 ##@ Run it
@@ -35,6 +35,11 @@ soak: $(STAMPS)/dev ## Drive the gateway and its model side by side for long (ST
 crash: $(STAMPS)/dev ## Kill processors at every step for long (KILLS=1000 SEED=1, LEASE=15 for the default lease)
 	@CRASH_KILLS=$(or $(KILLS),1000) CRASH_SEED=$(or $(SEED),1) CRASH_LEASE=$(or $(LEASE),0) $(BIN)/pytest --show-capture=no \
 		tests/integration/processor/test_crash_matrix.py
+
+webhook-chaos: $(STAMPS)/dev ## Kill dispatchers, Redis and PostgreSQL under webhooks (EVENTS=100000 KILLS_EVERY=5 SEED=1)
+	@CHAOS_EVENTS=$(or $(EVENTS),100000) CHAOS_KILLS_EVERY=$(or $(KILLS_EVERY),5) CHAOS_SEED=$(or $(SEED),1) \
+		CHAOS_PER_SECOND=$(or $(PER_SECOND),300) $(BIN)/pytest --show-capture=no \
+		tests/integration/webhook_dispatcher/test_no_loss.py
 
 check: $(STAMPS)/dev ## Check format, lint, types, import rules and tidy rules
 	@$(BIN)/ruff format --check
@@ -78,7 +83,7 @@ clean: ## Remove the virtual environment, the data of the local stack, and cache
 
 help: ## Show this
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST); echo
+		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST); echo
 
 # The stamps say what is installed, so that it is installed again only when the requirements or a package changed.
 # The requirement files name every package there is to install, so pip is to choose nothing (--no-deps): asked to resolve,

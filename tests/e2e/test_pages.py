@@ -1,6 +1,7 @@
 """The pages people see, in a real browser against the real stack: a customer pays, a merchant's staff looks."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +12,7 @@ from threading import Thread
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.support.http_merchant import create_payment
 from tests.support.patience import wait_until
 from tests.support.stack import LiveStack
 
@@ -213,6 +215,26 @@ def test_the_dashboard_lists_endpoints_and_deliveries(page: Page, stack: LiveSta
 
     expect(page.get_by_role("rowheader", name="http://127.0.0.1:9/hooks", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Deliveries", exact=True)).to_be_visible()
+
+
+def test_the_dashboard_says_which_endpoint_is_paused_and_what_waits_for_it(
+    page: Page, stack: LiveStack, merchant: httpx.Client
+) -> None:
+    url = "http://127.0.0.1:9/paused"
+    endpoint = merchant.post("/webhook-endpoints", json={"url": url}).raise_for_status().json()["id"]
+    merchant.patch(f"/webhook-endpoints/{endpoint}", json={"status": "paused"}).raise_for_status()
+    payment = create_payment(merchant)
+
+    page.goto(f"{stack.dashboard_url}/webhooks.html")
+    notice = page.get_by_role("region", name=url)
+    expect(notice.get_by_text("It is paused, as you asked.")).to_be_visible()
+    expect(notice.get_by_text(re.compile("(is|are) held for it"))).to_be_visible()
+    page.goto(f"{stack.dashboard_url}/payments/{payment}")
+    expect(page.get_by_text("Held: the endpoint is paused.").first).to_be_visible()
+
+    merchant.patch(f"/webhook-endpoints/{endpoint}", json={"status": "enabled"}).raise_for_status()
+    page.goto(f"{stack.dashboard_url}/webhooks.html")
+    expect(page.get_by_role("region", name=url)).to_have_count(0)
 
 
 def test_the_dashboard_asks_for_a_login(stack: LiveStack) -> None:

@@ -9,7 +9,7 @@ from gateway_common.db.database import Database
 from gateway_common.settings import normalize_database_url
 from gateway_common.webhooks.claim_store import claim_deliveries
 from gateway_common.webhooks.schedule import DEFAULT_INTERVALS_SECONDS, TAIL_INTERVALS_SECONDS, RetryPlan
-from gateway_common.workers.store import SILENT_AFTER_SECONDS, renew_worker
+from gateway_common.workers.store import renew_worker
 from gateway_webhook_dispatcher.client import WebhookClient
 from gateway_webhook_dispatcher.delivery import Deliverer
 from gateway_webhook_dispatcher.dispatcher import Dispatcher
@@ -66,9 +66,10 @@ def start_dispatcher(
     worker_id: str = "wrk_one",
     intervals_seconds: Sequence[float] = DEFAULT_INTERVALS_SECONDS,
     timeout_seconds: float = 10,
+    silent_after_seconds: float = 0,
     clock: Clock = system_clock,
 ) -> Running:
-    """Start one and note it in `started`."""
+    """Start one and note it in `started`. It takes who is silent for dead at once, unless told to wait."""
     database = Database(normalize_database_url(database_url), application_name=worker_id, pool_size=5)
     client = WebhookClient(
         guard=Guard(allow_private_networks=True), kept_connections=256, timeout_seconds=timeout_seconds, clock=clock
@@ -90,7 +91,7 @@ def start_dispatcher(
         concurrency=256,
         in_flight_most=IN_FLIGHT_PER_ENDPOINT,
         lease_limit_seconds=LEASE_LIMIT_SECONDS,
-        silent_after_seconds=SILENT_AFTER_SECONDS,
+        silent_after_seconds=silent_after_seconds,
     )
     running = Running(database, client, dispatcher, healths, worker_id=worker_id)
     started.append(running)

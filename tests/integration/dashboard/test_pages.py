@@ -33,7 +33,7 @@ TIMELINE: dict[str, Any] = {
 }  # fmt: skip
 ENDPOINT: dict[str, Any] = {
     "id": "we_1", "url": "https://shop.example/hooks", "description": None, "status": "enabled",
-    "event_types": ["payment.success"], "created_at": "2026-11-23T13:00:00.000Z",
+    "disabled_reason": None, "event_types": ["payment.success"], "created_at": "2026-11-23T13:00:00.000Z",
 }  # fmt: skip
 DELIVERY: dict[str, Any] = {
     "id": "dlv_1", "event_id": "evt_1", "event_type": "payment.success", "url": "https://shop.example/hooks",
@@ -50,7 +50,7 @@ async def test_the_list_shows_payments_and_the_way_to_the_next_page(
     page = await dashboard.get("/", params={"status": "success", "starting_after": "pay_2"})
 
     assert page.status_code == 200
-    assert api.asked == ["payments?limit=20&status=success&starting_after=pay_2"]
+    assert sorted(api.asked) == ["payments?limit=20&status=success&starting_after=pay_2", "webhook-endpoints?limit=100"]
     assert "500.00 INR" in page.text
     assert "/?status=success&amp;starting_after=pay_1" in page.text
 

@@ -5,13 +5,12 @@ GatewayError
 ├── UnauthenticatedError 401         │   ├── PaymentStateError
 │   └── CallbackRefusedError         │   ├── OrderStateError, OrderBusyError
 ├── ForbiddenError 403               │   ├── NoProviderError
-├── NotFoundError 404                │   ├── EndpointStateError, EndpointLimitError
+├── NotFoundError 404                │   ├── EndpointStateError, EndpointLimitError, DeliveryStateError
 ├── MethodNotAllowedError 405        │   ├── SecretRotationError, NoSecretRotationError
-├── PayloadTooLargeError 413         │   ├── DeliveryStateError
-├── UnsupportedMediaTypeError 415    │   └── IdempotencyInProgressError
-├── RateLimitedError 429             ├── UnprocessableError 422
+├── PayloadTooLargeError 413         │   └── IdempotencyInProgressError
+├── UnsupportedMediaTypeError 415    ├── UnprocessableError 422
 ├── InternalError 500                │   └── IdempotencyKeyReuseError
-                                     └── UnavailableError 503
+├── UnavailableError 503             └── RateLimitedError 429
 
 Each class has one stable code, one HTTP status and its meaning in one sentence; docs/errors.md is made from them.
 """

@@ -13,6 +13,7 @@ from gateway_dashboard.login import Login
 
 PAGE_ROWS: Final = 20
 ENDPOINTS_MOST: Final = 100
+HELD_MOST: Final = 100
 REFUNDS_MOST: Final = 100
 _ID: Final = re.compile(r"[a-z]+_[0-9a-z]{1,40}")
 _UNAVAILABLE: Final = "The payment API does not answer. Nothing is lost; please try again in a moment."
@@ -49,6 +50,10 @@ class Api:
 
     async def list_deliveries(self, login: Login, *, starting_after: str | None) -> Page:
         return await self._list(login, "webhook-deliveries", starting_after=starting_after)
+
+    async def list_held_deliveries(self, login: Login, endpoint_id: str) -> Page:
+        held = {"endpoint_id": _checked(endpoint_id), "status": "held"}
+        return await self._list(login, "webhook-deliveries", limit=HELD_MOST, **held)
 
     async def check(self) -> str:
         """Whether the API lives, for readiness."""

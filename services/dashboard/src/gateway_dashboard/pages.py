@@ -36,9 +36,10 @@ _TEMPLATES: Final = Environment(
 )
 
 
-def render(template: str, *, status_code: int = 200, **words: Any) -> HTMLResponse:
-    """A page from a template, with the headers every page has."""
-    return HTMLResponse(_TEMPLATES.get_template(template).render(words), status_code, SECURITY_HEADERS)
+def render(template: str, *, status_code: int = 200, disabled_endpoints: int = 0, **words: Any) -> HTMLResponse:
+    """A page from a template, with the headers every page has, and a notice if webhook endpoints are disabled."""
+    page = _TEMPLATES.get_template(template).render(words, disabled_endpoints=disabled_endpoints)
+    return HTMLResponse(page, status_code, SECURITY_HEADERS)
 
 
 def install_error_pages(app: FastAPI) -> None:

@@ -9,12 +9,15 @@ from starlette.responses import JSONResponse, Response
 from gateway_common.serving import Health
 
 _HEADERS: Final = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+_STYLES: Final = ("dashboard.css", "notices.css")
+"""One sheet for the browser: a second one would be a second request."""
 
 
 def public_routes(health: Health) -> APIRouter:
     router = APIRouter()
     folder = files("gateway_dashboard") / "web"
-    style, icon = (folder / "dashboard.css").read_bytes(), (folder / "icon.svg").read_bytes()
+    style = b"\n".join((folder / name).read_bytes() for name in _STYLES)
+    icon = (folder / "icon.svg").read_bytes()
 
     @router.get("/dashboard.css")
     async def dashboard_css() -> Response:

@@ -24,7 +24,7 @@ from gateway_webhook_dispatcher.delivery import Deliverer
 
 LOOK_EVERY_SECONDS: Final = 0.1
 """Retries fall due without a ring; this is how late they may be, and how long a lost ring costs."""
-CLAIM_MOST: Final = 128
+CLAIM_MOST: Final = 256
 FREE_EVERY_SECONDS: Final = 1.0
 MOVE_EVERY_SECONDS: Final = 0.5
 MEASURE_EVERY_SECONDS: Final = 5.0
@@ -53,7 +53,7 @@ class Dispatcher:
         self._in_flight_most = in_flight_most
         self._lease_limit_seconds = lease_limit_seconds
         self._silent_after_seconds = silent_after_seconds
-        self._all_may_live_until = 0.0
+        self._all_may_live_until = time.monotonic() + silent_after_seconds
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._log = get_logger()
@@ -94,8 +94,8 @@ class Dispatcher:
     async def free_leases(self) -> None:
         """Free what dead dispatchers held.
 
-        After an outage of the database everybody looks dead at first: let the others say that they live before their
-        webhooks are sent a second time.
+        After an outage of the database (and who has just started may have missed one) everybody looks dead at first:
+        let the others say that they live before their webhooks are sent a second time.
         """
         try:
             if time.monotonic() < self._all_may_live_until:

@@ -41,7 +41,7 @@ async def main() -> None:
     broker = DoorbellBroker(settings.redis_url, stream=WEBHOOKS_STREAM, consumer=worker_id)
     client = WebhookClient(
         guard=settings.guard,
-        kept_connections=settings.concurrency // 2,
+        kept_connections=settings.concurrency,
         timeout_seconds=settings.webhook_timeout_seconds,
         longest_timeout_seconds=settings.longest_timeout_seconds,
         clock=system_clock,

@@ -1,8 +1,8 @@
 """How an endpoint fares, and the breaker that follows from it. Pure; all times are the database's.
 
 After ten failures in a row over at least a minute nothing is sent for half a minute, then one delivery is tried. If
-that fails too the pause doubles, up to five minutes; if it succeeds one more is let through at once for each success,
-until the endpoint's own cap is reached. What waits meanwhile loses no attempt.
+that fails too the pause doubles, up to five minutes; if it succeeds two may be in flight, and each further success
+doubles that, until the endpoint's own cap is reached. What waits meanwhile loses no attempt.
 """
 
 from dataclasses import dataclass, replace

@@ -21,7 +21,9 @@ WITH input AS (
 locked AS (
     SELECT delivery.id, delivery.claim
     FROM webhook_deliveries AS delivery JOIN input ON input.id = delivery.id
-    WHERE delivery.claim = input.claim AND delivery.attempts = input.number - 1 AND delivery.status = 'pending'
+    -- By their ids, whatever the planner thinks of how few are pending: it would read the table and compare all pairs.
+    WHERE delivery.id = ANY (ARRAY(SELECT id FROM input))
+        AND delivery.claim = input.claim AND delivery.attempts = input.number - 1 AND delivery.status = 'pending'
     ORDER BY delivery.id
     FOR NO KEY UPDATE OF delivery
 ),

@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse
 from gateway_dashboard.api import Api
 from gateway_dashboard.login import SignedIn
 from gateway_dashboard.pages import render
+from gateway_dashboard.webhooks.notices import read_notices
 from gateway_dashboard.webhooks.views import delivery_view, endpoint_view
 
 
@@ -22,6 +23,7 @@ def webhook_routes(api: Api) -> APIRouter:
         return render(
             "webhooks.html",
             login=login,
+            notices=await read_notices(api, login, endpoints.items),
             endpoints=[endpoint_view(endpoint) for endpoint in endpoints.items],
             deliveries=[delivery_view(delivery) for delivery in deliveries.items],
             next_cursor=deliveries.next_cursor,

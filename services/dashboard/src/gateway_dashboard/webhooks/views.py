@@ -54,7 +54,7 @@ def delivery_view(delivery: Mapping[str, Any]) -> DeliveryView:
         url=delivery["url"],
         status=delivery["status"],
         attempts=delivery["attempts"],
-        outcome=_outcome_words(delivery),
+        outcome=outcome_words(delivery),
         next_attempt=parse_moment(delivery["due_at"]) if waits else None,
         created=parse_moment(delivery["created_at"]),
     )
@@ -64,7 +64,7 @@ def _event_words(event_types: Sequence[str] | None) -> str:
     return ", ".join(event_types) if event_types and "*" not in event_types else "All events"
 
 
-def _outcome_words(delivery: Mapping[str, Any]) -> str:
+def outcome_words(delivery: Mapping[str, Any]) -> str:
     """The last answer, the last trouble, or that there was no attempt yet."""
     if delivery["last_error"]:
         return str(delivery["last_error"])
