@@ -4,7 +4,7 @@ import pytest
 
 from gateway_common.webhooks.outcome import FailureReason
 from gateway_webhook_dispatcher.failures import AttemptFailedError
-from gateway_webhook_dispatcher.guard import Guard, is_public, parse_networks, parse_ports
+from gateway_webhook_dispatcher.guard import Guard, is_public, parse_networks
 
 NOT_PUBLIC = {
     "this network": ["0.0.0.0", "0.1.2.3"],  # noqa: S104 -- an address to refuse, not one to listen on.
@@ -122,7 +122,7 @@ def test_live_mode_takes_https_on_its_ports_only(url: str, words: str) -> None:
 
 
 def test_the_operator_says_which_ports_live_mode_takes() -> None:
-    guard = Guard(live_ports=parse_ports("443, 8443"))
+    guard = Guard(live_ports=frozenset({443, 8443}))
 
     assert guard.read_url("https://shop.example:8443/", livemode=True).port == 8443
     with pytest.raises(AttemptFailedError, match="its port must be 443, 8443"):

@@ -48,11 +48,6 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-def parse_ports(text: str) -> frozenset[int]:
-    """Read ports such as `443,8443`."""
-    return frozenset(int(part) for part in text.split(",") if part.strip())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """What this installation allows."""

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from gateway_common.settings import Port, ProcessSettings, StoreSettings, WorkerSettings
+from gateway_common.settings import Port, Ports, ProcessSettings, StoreSettings, WorkerSettings
 from gateway_common.webhooks.schedule import (
     DEFAULT_INTERVALS_SECONDS,
     TAIL_INTERVALS_SECONDS,
@@ -13,7 +13,7 @@ from gateway_common.webhooks.schedule import (
     RetryPlan,
     parse_intervals,
 )
-from gateway_webhook_dispatcher.guard import HTTPS_PORT, Guard, Network, parse_networks, parse_ports
+from gateway_webhook_dispatcher.guard import HTTPS_PORT, Guard, Network, parse_networks
 
 
 class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
@@ -31,9 +31,7 @@ class DispatcherSettings(ProcessSettings, StoreSettings, WorkerSettings):
         tuple[Network, ...], NoDecode, BeforeValidator(parse_networks), Field(validate_default=False)
     ] = ()
     """Reached although they are not public."""
-    webhook_live_ports: Annotated[
-        frozenset[Port], NoDecode, BeforeValidator(parse_ports), Field(min_length=1, validate_default=False)
-    ] = frozenset({HTTPS_PORT})
+    webhook_live_ports: Ports = frozenset({HTTPS_PORT})
     webhook_retry_intervals: Annotated[tuple[float, ...] | None, NoDecode, BeforeValidator(parse_intervals)] = None
     webhook_retry_intervals_test: bool = False
 
