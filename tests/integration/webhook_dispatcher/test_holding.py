@@ -150,6 +150,23 @@ async def test_410_disables_the_endpoint_holds_what_waits_and_says_so_in_an_even
     assert len(receiver.at("/gone")) == 3
 
 
+async def test_a_410_from_the_address_before_says_nothing_about_the_one_that_took_its_place(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    endpoint = await add_endpoint(database, keyring, receiver.answer("/old", answering(410, after_seconds=0.4)))
+    await add_events(database)
+    dispatcher(intervals_seconds=(0.1,))
+    await wait_until(lambda: len(receiver.at("/old")) == 1)
+    async with database.transaction() as connection:
+        moved = "UPDATE webhook_endpoints SET url = :url WHERE id = :id"
+        await connection.execute(text(moved), {"id": endpoint.id, "url": receiver.url + "/new"})
+
+    await wait_until(partial(all_are, database, endpoint.id, "delivered"))
+
+    assert await read_status(database, endpoint.id) == ("enabled", None)
+    assert len(receiver.at("/new")) == 1
+
+
 async def test_five_days_of_nothing_but_failures_disable_the_endpoint(
     database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
 ) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import text
 from tests.integration.webhook_dispatcher.conftest import StartDispatcher
-from tests.support.deliveries import add_endpoint, add_events, read_deliveries
+from tests.support.deliveries import add_endpoint, add_events, change_status, read_deliveries
 from tests.support.receiver import Receiver, answering
 from tests.support.waiting import wait_until
 
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
+from gateway_common.webhooks.model import EndpointStatus
 
 ONE_ATTEMPT: tuple[float, ...] = ()
 
@@ -104,6 +105,25 @@ async def test_a_recovered_delivery_has_the_whole_schedule_again(
 
     first = (await read_deliveries(database, endpoint.id))[0]
     assert (first["attempts"], first["schedule_from"]) == (4, 2)
+
+
+async def test_an_endpoint_that_was_enabled_again_gets_what_was_exhausted_before(
+    database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
+) -> None:
+    url = receiver.answer("/hook", answering(500, 200))
+    endpoint = await add_endpoint(database, keyring, url)
+    await add_events(database)
+    running = dispatcher(intervals_seconds=ONE_ATTEMPT)
+    await wait_until(partial(all_are, database, endpoint.id, "failed"))
+    for status in (EndpointStatus.PAUSED, EndpointStatus.ENABLED):
+        async with database.transaction() as connection:
+            await change_status(connection, endpoint.id, status)
+
+    await add_events(database)
+    await wait_until(partial(_has_replays, database))
+    await running.dispatcher.advance_replays()
+
+    await wait_until(partial(all_are, database, endpoint.id, "delivered"))
 
 
 async def _has_replays(database: Database) -> bool:

@@ -54,7 +54,7 @@ class HealthKeeper:
             await self._reports.submit(_Report(delivery.endpoint_id, result.delivered))
             if result.reason is FailureReason.GONE:
                 async with self._database.transaction() as connection:
-                    await self._disable(connection, delivery.endpoint_id, DisabledReason.GONE)
+                    await self._disable(connection, delivery.endpoint_id, DisabledReason.GONE, url=delivery.url)
         except (DatabaseUnavailableError, StatementRefusedError) as error:
             self._log.warning("webhook.health_lost", endpoint_id=delivery.endpoint_id, error=str(error))
 
@@ -81,7 +81,9 @@ class HealthKeeper:
                 )
             await save_healths(connection, healths.values())
             for endpoint_id, health in sorted(healths.items()):
-                if before[endpoint_id].consecutive_failures and not health.consecutive_failures:
+                # With an allowance: it was enabled again, which forgot its failures but not what they cost it.
+                is_doubtful = before[endpoint_id].consecutive_failures or before[endpoint_id].allowance is not None
+                if is_doubtful and not health.consecutive_failures:
                     await self._recover(connection, endpoint_id)
         for endpoint_id, health in healths.items():
             if health.trips > before[endpoint_id].trips:
@@ -96,9 +98,12 @@ class HealthKeeper:
             self._log.info("webhook.recovery_started", endpoint_id=endpoint_id)
             WEBHOOK_ENDPOINTS.labels("recovery_started").inc()
 
-    async def _disable(self, connection: Connection, endpoint_id: str, reason: DisabledReason) -> None:
+    async def _disable(
+        self, connection: Connection, endpoint_id: str, reason: DisabledReason, *, url: str | None = None
+    ) -> None:
+        """Disable it, unless the address that is meant is no longer the endpoint's: the new one has said nothing."""
         before = await find_locked_endpoint(connection, endpoint_id)
-        if before is None or before.status is EndpointStatus.DISABLED:
+        if before is None or before.status is EndpointStatus.DISABLED or url not in {None, before.url}:
             return
         now = self._clock()
         endpoint = with_status(before, EndpointStatus.DISABLED, now=now, reason=reason)

@@ -60,23 +60,25 @@ mine AS MATERIALIZED (
 ),
 line AS MATERIALIZED (
     SELECT
-        mine.*,
+        mine.*, busy.count AS busy,
         CASE WHEN mine.blocked_until > now() THEN 0 ELSE greatest(0, least(
-            floor(mine.tokens),
-            least(mine.allowance, mine.in_flight_most) - (
-                SELECT count(*) FROM webhook_deliveries AS busy
-                WHERE busy.endpoint_id = mine.endpoint_id AND busy.worker_id IS NOT NULL
-            )
+            floor(mine.tokens), least(mine.allowance, mine.in_flight_most) - busy.count
         ))::integer END AS places
     FROM mine
+    CROSS JOIN LATERAL (
+        SELECT count(*) FROM webhook_deliveries AS delivery
+        WHERE delivery.endpoint_id = mine.endpoint_id AND delivery.worker_id IS NOT NULL
+    ) AS busy
 )
 """
-# What they take. At an endpoint a retry stands in line as if it had become due a minute later; among endpoints each
-# gives its first, then each its second, and of five first attempts and retries that compete one is a retry. The first
-# of lane 1 that must stay behind is looked at too: it says when to look again.
+# What they take. At an endpoint a retry stands in line as if it had become due a minute later. Among endpoints each
+# gives its first, then each its second, and what one has in flight counts as given: else a few slow endpoints with a
+# backlog would take every place that comes free. Of five first attempts and retries that compete one is a retry, by lot
+# where places are fewer: else none would go while places come free one by one. The first of lane 1 that must stay
+# behind is looked at too: it says when to look again.
 _PICK: Final = """
 candidate AS MATERIALIZED (
-    SELECT line.endpoint_id, line.places, waiting.*
+    SELECT line.endpoint_id, line.places, line.busy, waiting.*
     FROM line
     CROSS JOIN LATERAL (
         SELECT standing.*, row_number() OVER (ORDER BY due_at + lane * interval '1 minute', id) AS place
@@ -106,7 +108,10 @@ candidate AS MATERIALIZED (
 ),
 picked AS (
     SELECT id FROM (
-        SELECT id, due_at, row_number() OVER (PARTITION BY lane ORDER BY place, due_at) * (1 + 3 * lane) AS turn
+        SELECT
+            id, due_at,
+            row_number() OVER (PARTITION BY lane ORDER BY place + busy, due_at) * (1 + 3 * lane)
+                - 4 * lane * (SELECT random()) AS turn
         FROM candidate WHERE due_at <= now() AND place <= places
     ) AS standing
     ORDER BY turn, due_at
