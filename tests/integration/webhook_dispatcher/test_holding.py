@@ -49,6 +49,12 @@ async def read_status(database: Database, endpoint_id: str) -> tuple[str, str | 
     return row.status, row.disabled_reason
 
 
+async def set_failures(database: Database, endpoint_id: str, count: int) -> None:
+    async with database.statement() as connection:
+        statement = text("UPDATE webhook_endpoint_health SET consecutive_failures = :count WHERE endpoint_id = :id")
+        await connection.execute(statement, {"count": count, "id": endpoint_id})
+
+
 async def test_what_waits_and_what_comes_is_held_while_paused_and_sent_when_enabled(
     database: Database, keyring: Keyring, receiver: Receiver, dispatcher: StartDispatcher
 ) -> None:
@@ -182,6 +188,14 @@ async def test_five_days_of_nothing_but_failures_disable_the_endpoint(
 
     await add_events(database)
     await wait_until(lambda: len(receiver.at("/dead")) == 2)
+    await asyncio.sleep(0.2)
+    await running.healths.disable_failing()
+    assert await read_status(database, endpoint.id) == ("enabled", None), "two failures are bad luck"
+
+    await set_failures(database, endpoint.id, 9)
+    await let_pass(database, endpoint.id, seconds=600)
+    await add_events(database)
+    await wait_until(lambda: len(receiver.at("/dead")) == 3)
     await asyncio.sleep(0.2)
     await running.healths.disable_failing()
     await running.dispatcher.settle()

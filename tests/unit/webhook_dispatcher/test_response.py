@@ -23,6 +23,7 @@ RAW_DEFLATE = RAW.compress(TEXT) + RAW.flush()
         (None, TEXT),
         ("identity", TEXT),
     ],
+    ids=["gzip", "in other letters", "x-gzip", "deflate", "raw deflate", "none", "identity"],
 )
 def test_a_known_coding_is_unpacked_as_far_as_it_is_kept(coding: str | None, body: bytes) -> None:
     assert kept_of(body, coding) == TEXT[:KEPT_BYTES]
@@ -38,6 +39,7 @@ def test_a_known_coding_is_unpacked_as_far_as_it_is_kept(coding: str | None, bod
         ("gzip, gzip", gzip.compress(gzip.compress(TEXT))),
         ("", TEXT),
     ],
+    ids=["no gzip", "zlib", "no deflate", "br", "twice", "empty"],
 )
 def test_what_is_not_in_a_known_coding_is_kept_as_it_came(coding: str, body: bytes) -> None:
     assert kept_of(body, coding) == body[:KEPT_BYTES]

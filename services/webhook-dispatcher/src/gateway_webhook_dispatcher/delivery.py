@@ -22,6 +22,8 @@ from gateway_webhook_dispatcher.request import SignedRequest, sign_request
 
 _RECORD_PAUSE_SECONDS: Final = 0.2
 _RECORD_PAUSE_LONGEST_SECONDS: Final = 2.0
+RECORD_LANES: Final = 2
+"""So that a batch that waits for a row somebody holds does not keep all others waiting."""
 _LEASE_LOST: Final = "lease_lost"
 
 
@@ -46,7 +48,7 @@ class Deliverer:
         self._plan = plan
         self._record_for_seconds = record_for_seconds
         self._clock = clock
-        self._records = Gatherer(self._record_batch)
+        self._records = Gatherer(self._record_batch, lanes=RECORD_LANES)
         self._log = get_logger()
 
     async def deliver(self, delivery: ClaimedDelivery) -> None:
@@ -60,7 +62,8 @@ class Deliverer:
             request_headers=request.shown_headers if request else {},
         )
         # First, while the lease still counts: the endpoint's next place is given away by what this attempt says of it.
-        if delivery.noteworthy or not result.delivered:
+        # That we can't open its secret is no fault of the endpoint's.
+        if result.reason is not FailureReason.SEAL_BROKEN and (delivery.noteworthy or not result.delivered):
             await self._healths.note(delivery, result)
         recorded = await self._record(outcome)
         self._tell(outcome, recorded=recorded)

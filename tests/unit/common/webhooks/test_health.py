@@ -198,7 +198,7 @@ def test_failures_are_counted_since_the_last_success(attempts: list[tuple[timede
     [(timedelta(0), False), (DISABLE_AFTER - timedelta(seconds=1), False), (DISABLE_AFTER, True)],
 )
 def test_five_days_of_nothing_but_failures_disable(over: timedelta, expected: bool) -> None:  # noqa: FBT001
-    health = after_failure(after_failure(NEW, now=NOW), now=NOW + over)
+    health = after_failure(failed(NEW, OPEN_AFTER_FAILURES, every=timedelta(0)), now=NOW + over)
 
     assert should_disable(health) is expected
 
@@ -208,9 +208,16 @@ def test_silence_is_no_failure() -> None:
     assert not should_disable(after_failure(NEW, now=NOW - timedelta(days=30)))
 
 
+def test_a_few_failures_far_apart_are_bad_luck() -> None:
+    every = DISABLE_AFTER / 2
+
+    assert not should_disable(failed(NEW, OPEN_AFTER_FAILURES - 1, every=every))
+    assert should_disable(failed(NEW, OPEN_AFTER_FAILURES, every=every))
+
+
 def test_one_success_in_five_days_is_enough() -> None:
     health = after_failure(NEW, now=NOW)
     health = after_success(health, now=NOW + timedelta(days=3), in_flight_most=MOST)
-    health = failed(health, 2, every=timedelta(days=4), start=NOW + timedelta(days=3))
+    health = failed(health, 20, every=timedelta(days=4) / 20, start=NOW + timedelta(days=3))
 
     assert not should_disable(health)

@@ -2,7 +2,7 @@
 
 After ten failures in a row over at least a minute nothing is sent for half a minute, then one delivery is tried. If
 that fails too the pause doubles, up to five minutes; if it succeeds two may be in flight, and each further success
-doubles that, until the endpoint's own cap is reached. What waits meanwhile loses no attempt.
+doubles that, until the gateway's usual cap is reached. What waits meanwhile loses no attempt.
 """
 
 from dataclasses import dataclass, replace
@@ -17,8 +17,8 @@ OPEN_AFTER: Final = timedelta(minutes=1)
 PAUSE_FIRST: Final = timedelta(seconds=30)
 PAUSE_LONGEST: Final = timedelta(minutes=5)
 DISABLE_AFTER: Final = timedelta(days=5)
-RECOVER_WITHIN: Final = timedelta(hours=72)
-"""What was exhausted earlier than this is not tried again by itself when its endpoint answers again."""
+RECOVER_WITHIN: Final = timedelta(days=7)
+"""Events older than this are not tried again by themselves. The longest schedule is over long before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,13 @@ def _has_failed_enough(health: EndpointHealth, now: datetime) -> bool:
 
 
 def should_disable(health: EndpointHealth) -> bool:
-    """Whether nothing but failures came for five days. Counted from attempt to attempt: silence is no failure."""
+    """Whether nothing but failures, and not just a few, came for five days.
+
+    Counted from attempt to attempt: silence is no failure.
+    """
     if health.failing_since is None or health.last_attempt_at is None:
+        return False
+    if health.consecutive_failures < OPEN_AFTER_FAILURES:
         return False
     return health.last_attempt_at - health.failing_since >= DISABLE_AFTER
 

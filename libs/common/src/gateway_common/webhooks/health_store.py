@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import text
 
 from gateway_common.db.database import Connection
-from gateway_common.webhooks.health import DISABLE_AFTER, EndpointHealth
+from gateway_common.webhooks.health import DISABLE_AFTER, OPEN_AFTER_FAILURES, EndpointHealth
 
 _COLUMNS: Final = [field.name for field in fields(EndpointHealth)]
 _LOCK = text(f"""
@@ -45,6 +45,7 @@ _FIND_FAILING = text("""
 SELECT endpoint_id FROM webhook_endpoint_health
 WHERE failing_since < now() - make_interval(secs => :failing_seconds)
     AND last_attempt_at - failing_since >= make_interval(secs => :failing_seconds)
+    AND consecutive_failures >= :failures
 ORDER BY endpoint_id
 LIMIT :most
 """)
@@ -72,5 +73,5 @@ async def read_health(connection: Connection, endpoint_id: str) -> EndpointHealt
 
 async def list_failing_endpoints(connection: Connection, *, most: int = 100) -> list[str]:
     """Endpoints of which nothing but failures came for so long that they are to be disabled."""
-    parameters = {"failing_seconds": DISABLE_AFTER.total_seconds(), "most": most}
+    parameters = {"failing_seconds": DISABLE_AFTER.total_seconds(), "failures": OPEN_AFTER_FAILURES, "most": most}
     return [row.endpoint_id for row in await connection.execute(_FIND_FAILING, parameters)]

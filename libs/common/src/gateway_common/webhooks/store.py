@@ -68,11 +68,14 @@ async def lock_endpoint(
 
 
 async def save_endpoint(connection: Connection, endpoint: WebhookEndpoint, *, before: WebhookEndpoint) -> None:
-    """Write an endpoint that the caller has locked. A new status forgets its failures; its deliveries follow."""
+    """Write an endpoint that the caller has locked. Its waiting deliveries follow a new status.
+
+    A new status and a new address forget its failures.
+    """
     changed = {name: value for name, value in asdict(endpoint).items() if value != getattr(before, name)}
     if changed:
         await connection.execute(update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint.id).values(changed))
-    if endpoint.status != before.status:
+    if endpoint.status != before.status or endpoint.url != before.url:
         parameters = {"id": endpoint.id, "enabled": endpoint.status == EndpointStatus.ENABLED}
         await connection.execute(_CHANGE_STATUS, parameters)
 

@@ -1,5 +1,6 @@
 """A merchant's webhook endpoints: made, changed, paused and deleted. Their secrets and deliveries stand apart."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -142,7 +143,15 @@ class WebhookService:
             before = await lock_endpoint(
                 connection, endpoint_id, merchant_id=caller.merchant_id, livemode=caller.livemode
             )
-            deleted = with_status(before, EndpointStatus.DELETED, now=self._clock())
+            # Nothing is ever signed with the old secret again, nor sent with the merchant's own headers.
+            deleted = replace(
+                with_status(before, EndpointStatus.DELETED, now=self._clock()),
+                sealed_old_secret=None,
+                old_secret_until=None,
+                promoted_at=None,
+                header_names=[],
+                sealed_headers=None,
+            )
             await save_endpoint(connection, deleted, before=before)
         await self._settle(endpoint_id)
 
