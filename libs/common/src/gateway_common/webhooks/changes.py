@@ -71,7 +71,7 @@ def decide_rotation(
     until = without_ended_secret(endpoint, now).old_secret_until
     if until is not None and endpoint.promoted_at is None:
         raise SecretRotationError(
-            f"The secret before this one signs until {format_time(until)}. Promote the new one to end that."
+            f"The secret before this one signs X-Webhook-Signature until {format_time(until)}. Promote this one first."
         )
     overlaps = overlap > timedelta()
     rotated = replace(
