@@ -111,6 +111,7 @@ class Deliverer:
         self._log.info(
             "webhook.attempt",
             delivery_id=delivery.id,
+            endpoint_id=delivery.endpoint_id,
             event_id=delivery.event_id,
             event_type=delivery.event_type,
             attempt=delivery.attempts + 1,
