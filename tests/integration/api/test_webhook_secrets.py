@@ -97,7 +97,8 @@ async def test_a_rotation_under_way_must_end_before_the_next(api: Api, clock: Ha
 
     message = expect_error(409, "secret_rotation_in_progress", await post(api, path))
     assert message == (
-        f"The secret before this one signs until {first['old_secret_expires_at']}. Promote the new one to end that."
+        f"The secret before this one signs X-Webhook-Signature until {first['old_secret_expires_at']}. "
+        "Promote this one first."
     )
     assert (await reveal(api, endpoint_id))["secret"] == first["secret"]
 

@@ -32,7 +32,7 @@ def keeper(database: Database, worker_id: str = "wrk_1", *, clock: Clock = syste
 
 
 def created() -> float | None:
-    return REGISTRY.get_sample_value("gateway_webhook_deliveries_created", {"window": "1h"})
+    return REGISTRY.get_sample_value("gateway_webhook_deliveries_expected", {"window": "1h"})
 
 
 def exported() -> dict[str, float | None]:
@@ -147,6 +147,6 @@ async def test_both_formats_of_prometheus_take_the_names(database: Database) -> 
     exposition = generate_openmetrics(REGISTRY)  # type: ignore[no-untyped-call]
     modern = {family.name for family in parse_openmetrics(exposition.decode())}  # type: ignore[no-untyped-call]
 
-    names = {"gateway_webhook_deliveries", "gateway_webhook_deliveries_created", "gateway_webhook_deliveries_stopped"}
+    names = {"gateway_webhook_deliveries", "gateway_webhook_deliveries_expected", "gateway_webhook_deliveries_stopped"}
     assert names <= plain
     assert names <= modern

@@ -112,7 +112,7 @@ class EndpointLimitError(ConflictError):
 
 class SecretRotationError(ConflictError):
     code = "secret_rotation_in_progress"
-    meaning = "The secret was rotated before, and the one before it still signs; promote the new one to end that."
+    meaning = "The endpoint's last new secret has not been promoted; promote it, then rotate again."
 
 
 class NoSecretRotationError(ConflictError):

@@ -46,7 +46,7 @@ WEBHOOK_ENDPOINTS = Counter("gateway_webhook_endpoints", "What the gateway did w
 # Created is the sum of the statuses, at every moment. The window is a label so that a process whose turn it is not
 # exports nothing.
 DELIVERIES_CREATED = Gauge(
-    "gateway_webhook_deliveries_created", "Webhooks that there were to be, of the window's events.", ["window"]
+    "gateway_webhook_deliveries_expected", "Webhooks that there were to be, of the window's events.", ["window"]
 )
 DELIVERIES = Gauge("gateway_webhook_deliveries", "Those webhooks by their status.", ["status", "window"])
 DELIVERIES_STOPPED = Gauge(

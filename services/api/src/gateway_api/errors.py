@@ -46,6 +46,7 @@ _WORDS: Final = {
     "dict_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "list_type": "must be a list",
+    "bool_type": "must be true or false",
 }
 _UNNAMED_FIELD: Final = (
     "The body has a field that this request does not know; its name is not repeated, for it may be a card number."

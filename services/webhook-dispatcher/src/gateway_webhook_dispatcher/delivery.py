@@ -106,11 +106,14 @@ class Deliverer:
     def _tell(self, outcome: DeliveryOutcome, *, recorded: bool) -> None:
         delivery, result = outcome.delivery, outcome.result
         status = outcome.status if recorded else _LEASE_LOST
+        # What is gone is disabled, so its delivery is held.
+        next_in_seconds = None if result.reason is FailureReason.GONE else outcome.due_in_seconds
         WEBHOOK_ATTEMPTS.labels(status, result.reason or "").inc()
         WEBHOOK_SECONDS.observe(result.duration_ms / 1000)
         self._log.info(
             "webhook.attempt",
             delivery_id=delivery.id,
+            endpoint_id=delivery.endpoint_id,
             event_id=delivery.event_id,
             event_type=delivery.event_type,
             attempt=delivery.attempts + 1,
@@ -119,6 +122,6 @@ class Deliverer:
             reason=result.reason,
             error=result.error,
             milliseconds=result.duration_ms,
-            next_in_seconds=outcome.due_in_seconds and round(outcome.due_in_seconds, 1),
+            next_in_seconds=next_in_seconds and round(next_in_seconds, 1),
             trace_id=trace_id(delivery.traceparent),
         )

@@ -66,14 +66,15 @@ def decide_rotation(
 ) -> WebhookEndpoint:
     """The endpoint with a new secret, the one it had beside it for the overlap; SecretRotationError.
 
-    An old secret that still signs the plain header is not dropped for a newer one: receivers would know neither.
+    An old secret that still signs the plain header is not dropped for a newer one, for receivers would know neither,
+    unless nothing is to overlap: so a secret that leaked is ended in one call.
     """
-    until = without_ended_secret(endpoint, now).old_secret_until
-    if until is not None and endpoint.promoted_at is None:
-        raise SecretRotationError(
-            f"The secret before this one signs until {format_time(until)}. Promote the new one to end that."
-        )
     overlaps = overlap > timedelta()
+    until = without_ended_secret(endpoint, now).old_secret_until
+    if overlaps and until is not None and endpoint.promoted_at is None:
+        raise SecretRotationError(
+            f"The secret before this one signs X-Webhook-Signature until {format_time(until)}. Promote this one first."
+        )
     rotated = replace(
         endpoint,
         sealed_secret=sealed_secret,

@@ -207,6 +207,3 @@ _ID_OR_TIMESTAMP: Final = Fault(
     "Body and secret are right, for X-Webhook-Signature fits: webhook-id or webhook-timestamp is not the one that was "
     "signed, or webhook-signature is another webhook's.",
 )
-_ID_CHANGED: Final = Fault(
-    FindingCode.ID_CHANGED, "webhook-id is not the one that was signed; it fits with the id in the body."
-)

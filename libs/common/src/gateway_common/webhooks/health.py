@@ -2,7 +2,8 @@
 
 After ten failures in a row over at least a minute nothing is sent for half a minute, then one delivery is tried. If
 that fails too the pause doubles, up to five minutes; if it succeeds two may be in flight, and each further success
-doubles that, until the gateway's usual cap is reached. What waits meanwhile loses no attempt.
+doubles that, until the gateway's usual cap is reached. One that is enabled again begins with one delivery too. What
+waits meanwhile loses no attempt.
 """
 
 from dataclasses import dataclass, replace

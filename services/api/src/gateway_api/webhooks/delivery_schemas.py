@@ -54,7 +54,7 @@ class PhasesBody(BaseModel):
     connect_ms: int | None
     tls_ms: int | None
     wait_ms: int | None
-    """From the request's last byte to the head of the response."""
+    """From when the request could be sent to the head of the response."""
     read_ms: int | None
 
 

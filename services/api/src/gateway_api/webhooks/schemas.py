@@ -69,7 +69,7 @@ class CreateEndpoint(_Wishes):
 
 
 class UpdateEndpoint(_Wishes):
-    """Only what is said changes; null clears."""
+    """Only what is said changes. Null clears a description, a limit or the headers; nothing else can be null."""
 
     # Neither can be null, and the document must not show what is never used as a default.
     url: _Url = Field(default_factory=str)
