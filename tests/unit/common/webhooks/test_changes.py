@@ -86,7 +86,7 @@ def test_a_rotation_keeps_the_old_secret_for_the_overlap() -> None:
 
 def test_no_rotation_while_the_old_secret_is_the_plain_headers() -> None:
     with pytest.raises(SecretRotationError, match=r"until 2026-11-24T14:05:06\.789Z"):
-        decide_rotation(ROTATED, b"third", overlap=timedelta(), now=NOW + DAY - timedelta(milliseconds=1))
+        decide_rotation(ROTATED, b"third", overlap=DAY, now=NOW + DAY - timedelta(milliseconds=1))
 
     ended = decide_rotation(ROTATED, b"third", overlap=DAY, now=NOW + DAY)
     promoted = decide_promotion(ROTATED, now=LATER)
@@ -94,6 +94,12 @@ def test_no_rotation_while_the_old_secret_is_the_plain_headers() -> None:
     again = decide_rotation(promoted, b"third", overlap=DAY, now=LATER)
     for rotated in (ended, again):
         assert (rotated.sealed_secret, rotated.sealed_old_secret, rotated.promoted_at) == (b"third", b"second", None)
+
+
+def test_a_secret_that_leaked_is_ended_in_one_call_also_during_a_rotation() -> None:
+    at_once = decide_rotation(ROTATED, b"third", overlap=timedelta(), now=LATER)
+
+    assert (at_once.sealed_secret, at_once.sealed_old_secret, at_once.old_secret_until) == (b"third", None, None)
 
 
 def test_promoting_is_done_once_and_only_beside_an_old_secret() -> None:
