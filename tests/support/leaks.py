@@ -67,7 +67,7 @@ def dump_tables(owner_url: str) -> dict[str, bytes]:
         tables = "SELECT schemaname, relname FROM pg_stat_user_tables"
         for schema, name in connection.execute(tables).fetchall():
             table = Identifier(schema, name)
-            with connection.cursor().copy(SQL("COPY {} TO STDOUT").format(table)) as rows:
+            with connection.cursor().copy(SQL("COPY (SELECT * FROM {}) TO STDOUT").format(table)) as rows:
                 places[f"table {name}"] = b"".join(map(bytes, rows))
             columns = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND atttypid = 'bytea'::regtype"
             for (column,) in connection.execute(columns, (f"{schema}.{name}",)).fetchall():

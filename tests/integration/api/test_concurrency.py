@@ -184,7 +184,7 @@ async def test_of_capture_cancel_and_expiry_one_wins(api: Api, second_api: Api, 
                 for what in (["capture", "cancel"] if number % 2 else ["cancel", "capture"])
             ],
         ),
-        asyncio.gather(*(process_after(number * 0.005, payment_id) for number, payment_id in enumerate(payment_ids))),
+        asyncio.gather(*(process_after(number * 0.02, payment_id) for number, payment_id in enumerate(payment_ids))),
     )
 
     won = Counter(payment_id_of(response) for response in responses if response.is_success)
