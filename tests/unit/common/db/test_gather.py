@@ -89,6 +89,13 @@ async def test_no_more_statements_run_at_once_than_there_are_lanes(table: Table,
     assert table.running_most == lanes
 
 
+async def test_a_lane_that_comes_too_late_makes_no_empty_statement(table: Table) -> None:
+    await submit_all(Gatherer(table.save, lanes=3), range(4))
+    await asyncio.sleep(0.01)
+
+    assert table.statements == [[0, 1, 2, 3]]
+
+
 async def test_one_bad_row_harms_only_itself(table: Table) -> None:
     outcomes = await submit_all(Gatherer(table.save), [1, 2, -3, 4])
 

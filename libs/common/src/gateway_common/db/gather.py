@@ -59,7 +59,9 @@ class Gatherer(Generic[Item, Outcome]):
             while self._waiting:
                 await _let_company_in(self._turns)
                 size = min(len(self._waiting), self._batch_max)
-                await self._save_batch([self._waiting.popleft() for _ in range(size)])
+                # Another lane may have taken them meanwhile.
+                if size:
+                    await self._save_batch([self._waiting.popleft() for _ in range(size)])
         finally:
             self._lanes_free += 1
 
