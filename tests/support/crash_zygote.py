@@ -1,10 +1,7 @@
-"""A parent that has imported the processor and forks one for each line it reads: a start costs milliseconds, not
-seconds. The child is the real worker, but it ends itself by SIGKILL where its line says.
-
-It reads a life per line and answers with the child's number when it begins and with its exit status when it is over.
+"""Forks processors that live the life they are given. The child is the real worker, but it ends itself by SIGKILL
+where its life says.
 """
 
-import json
 import os
 import signal
 import sys
@@ -15,6 +12,7 @@ from typing import Any, Final
 
 from tests.support.crash_diary import Entry, write_entry
 from tests.support.crash_plan import Kill, Row, row_of
+from tests.support.zygote import serve_lives
 
 from gateway_common.payments.model import Operation, Payment
 from gateway_common.serving import run
@@ -75,42 +73,17 @@ class Reaper:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def next_life(answers: int) -> Life | None:
-    """In the parent: serve until there is no more to read, then None. In each child: the life it is to live."""
-    for line in sys.stdin:
-        life = _parse(json.loads(line))
-        pid = os.fork()
-        if pid == 0:
-            return life
-        os.write(answers, b"%d\n" % pid)
-        _, status = os.waitpid(pid, 0)
-        os.write(answers, b"%d\n" % os.waitstatus_to_exitcode(status))
-    return None
-
-
 def _parse(values: dict[str, Any]) -> Life:
     kill = values["kill"]
     return Life(values["number"], values["settings"], Kill(**kill) if kill else None)
 
 
-def end_with_the_harness() -> None:
-    """Nothing is written to a living child, so the end of the input means that whoever watched it is gone."""
-    os.read(sys.stdin.fileno(), 1)
-    os._exit(1)
-
-
-def main() -> None:
-    # The processor logs to standard output; what this program answers must not be mixed with it.
-    answers = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    life = next_life(answers)
-    if life is None:
-        return
-    threading.Thread(target=end_with_the_harness, daemon=True).start()
+def live(values: dict[str, Any]) -> None:
+    life = _parse(values)
     os.environ.update(life.settings)
     reaper = Reaper(life, os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
     run(lambda: worker.run(ProcessorSettings(), reaper.on_step, reaper.on_callback_step))
 
 
 if __name__ == "__main__":
-    main()
+    serve_lives(live)

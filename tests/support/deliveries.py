@@ -11,7 +11,8 @@ from gateway_common.db.database import Connection, Database
 from gateway_common.events.model import Event, EventType, new_event
 from gateway_common.events.store import insert_events
 from gateway_common.ids import PAYMENT, WEBHOOK_ENDPOINT, new_id
-from gateway_common.webhooks.model import EndpointStatus, WebhookEndpoint, seal_context, with_status
+from gateway_common.webhooks.model import EndpointStatus, WebhookEndpoint, with_status
+from gateway_common.webhooks.sealing import seal_secret
 from gateway_common.webhooks.signing import new_secret
 from gateway_common.webhooks.store import insert_endpoint, lock_endpoint, save_endpoint
 
@@ -38,7 +39,7 @@ async def add_endpoint(
         description=None,
         event_types=list(event_types),
         status=EndpointStatus.ENABLED,
-        sealed_secret=keyring.seal(secret.encode(), context=seal_context(endpoint_id)),
+        sealed_secret=seal_secret(keyring, secret, endpoint_id),
         created_at=now,
         updated_at=now,
         **values,

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import orjson
 import pytest
 from structlog.testing import capture_logs
 from tests.support.api import Api, expect, expect_error, running_api
@@ -18,7 +17,7 @@ from tests.support.webhooks import (
 )
 
 from gateway_common.webhooks.changes import ENDPOINTS_MOST
-from gateway_common.webhooks.model import headers_context
+from gateway_common.webhooks.sealing import unseal_headers
 
 WISHES: dict[str, Any] = {
     "description": "Shop",
@@ -39,8 +38,7 @@ async def stored_headers(api: Api, endpoint_id: str) -> dict[str, str] | None:
     sealed = row["sealed_headers"]
     if sealed is None:
         return None
-    headers: dict[str, str] = orjson.loads(api.keyring.unseal(sealed, context=headers_context(endpoint_id)))
-    return headers
+    return unseal_headers(api.keyring, sealed, endpoint_id)
 
 
 async def test_an_endpoint_is_made_with_all_it_may_ask_for(api: Api) -> None:

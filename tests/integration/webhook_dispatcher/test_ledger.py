@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 from gateway_common.clock import Clock, system_clock
 from gateway_common.crypto import Keyring
 from gateway_common.db.database import Database
-from gateway_common.telemetry import DELIVERIES, DELIVERIES_CREATED, DELIVERIES_STOPPED
+from gateway_common.telemetry import DELIVERIES, DELIVERIES_EXPECTED, DELIVERIES_STOPPED
 from gateway_common.webhooks.model import EndpointStatus
 from gateway_common.webhooks.settle_store import settle_endpoints
 from gateway_common.workers.store import renew_worker
@@ -52,7 +52,7 @@ async def oldest(database: Database) -> AsyncIterator[None]:
     async with database.statement() as connection:
         await renew_worker(connection, "wrk_1", "webhook-dispatcher")
     yield
-    for gauge in (DELIVERIES, DELIVERIES_CREATED, DELIVERIES_STOPPED):
+    for gauge in (DELIVERIES, DELIVERIES_EXPECTED, DELIVERIES_STOPPED):
         gauge.clear()
 
 

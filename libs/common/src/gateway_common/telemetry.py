@@ -45,7 +45,7 @@ WEBHOOK_ATTEMPTS = Counter(
 WEBHOOK_ENDPOINTS = Counter("gateway_webhook_endpoints", "What the gateway did with endpoints by itself.", ["action"])
 # Created is the sum of the statuses, at every moment. The window is a label so that a process whose turn it is not
 # exports nothing.
-DELIVERIES_CREATED = Gauge(
+DELIVERIES_EXPECTED = Gauge(
     "gateway_webhook_deliveries_expected", "Webhooks that there were to be, of the window's events.", ["window"]
 )
 DELIVERIES = Gauge("gateway_webhook_deliveries", "Those webhooks by their status.", ["status", "window"])

@@ -131,7 +131,7 @@ class Dispatcher:
         endpoint_ids = await self._do(find_overlooked_endpoints)
         if endpoint_ids:
             OVERLOOKED.inc(len(endpoint_ids))
-            self._log.error("webhooks.overlooked", endpoint_ids=endpoint_ids[:10], count=len(endpoint_ids))
+            self._log.error("webhook.endpoints_overlooked", endpoint_ids=endpoint_ids[:10], count=len(endpoint_ids))
             self.wake()
 
     async def measure(self) -> None:
@@ -149,7 +149,13 @@ class Dispatcher:
         free = min(self._concurrency - len(self._running), CLAIM_MOST)
         if free <= 0:
             return []
-        claim = partial(claim_deliveries, worker_id=self._worker_id, most=free, in_flight_most=self._in_flight_most)
+        claim = partial(
+            claim_deliveries,
+            worker_id=self._worker_id,
+            most=free,
+            in_flight_most=self._in_flight_most,
+            burst_seconds=LOOK_EVERY_SECONDS,
+        )
         try:
             claimed = await self._do(claim)
         except (DatabaseUnavailableError, StatementRefusedError) as error:

@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway_common.clock import Clock
 from gateway_common.db.database import Database
-from gateway_common.telemetry import DELIVERIES, DELIVERIES_CREATED, DELIVERIES_STOPPED
+from gateway_common.telemetry import DELIVERIES, DELIVERIES_EXPECTED, DELIVERIES_STOPPED
 from gateway_common.webhooks.ledger_store import count_deliveries
 from gateway_common.workers.lifecycle import Loop
 from gateway_common.workers.store import find_oldest_worker
@@ -34,12 +34,12 @@ class LedgerKeeper:
         async with self._database.statement() as connection:
             if await find_oldest_worker(connection, self._service) != self._worker_id:
                 # What this process counted when it was its turn must not be taken for what is true now.
-                for gauge in (DELIVERIES_CREATED, DELIVERIES, DELIVERIES_STOPPED):
+                for gauge in (DELIVERIES_EXPECTED, DELIVERIES, DELIVERIES_STOPPED):
                     gauge.clear()
                 return
             ledger = await count_deliveries(connection, since=self._clock() - WINDOW)
         # From here on nothing is waited for: a scrape finds all of them of one moment.
-        DELIVERIES_CREATED.labels(WINDOW_NAME).set(ledger.created)
+        DELIVERIES_EXPECTED.labels(WINDOW_NAME).set(ledger.created)
         for status in ("delivered", "pending", "held", "exhausted", "cancelled"):
             DELIVERIES.labels(status, WINDOW_NAME).set(getattr(ledger, status))
         DELIVERIES_STOPPED.labels("held").set(ledger.held_ever)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
-import orjson
-
 from gateway_common.crypto import Keyring
-from gateway_common.webhooks.model import ClaimedDelivery, headers_context, seal_context
+from gateway_common.webhooks.model import ClaimedDelivery
+from gateway_common.webhooks.sealing import unseal_headers, unseal_secret
 from gateway_common.webhooks.signing import sign_body, sign_standard
 
 USER_AGENT: Final = f"PaymentGateway-Webhooks/{version('gateway-webhook-dispatcher')}"
@@ -28,10 +27,9 @@ def sign_request(delivery: ClaimedDelivery, keyring: Keyring, *, timestamp: int)
     `webhook-signature` has a signature by each secret; `X-Webhook-Signature` has room for one, and keeps to the old
     secret until the merchant promotes the new one.
     """
-    context = seal_context(delivery.endpoint_id)
-    secrets = [keyring.unseal(delivery.sealed_secret, context=context).decode()]
+    secrets = [unseal_secret(keyring, delivery.sealed_secret, delivery.endpoint_id)]
     if delivery.sealed_old_secret is not None:
-        secrets.append(keyring.unseal(delivery.sealed_old_secret, context=context).decode())
+        secrets.append(unseal_secret(keyring, delivery.sealed_old_secret, delivery.endpoint_id))
     plain_secret = secrets[0] if delivery.promoted else secrets[-1]
     signatures = [
         sign_standard(secret, webhook_id=delivery.event_id, timestamp=timestamp, body=delivery.body)
@@ -52,14 +50,6 @@ def sign_request(delivery: ClaimedDelivery, keyring: Keyring, *, timestamp: int)
     if delivery.traceparent is not None:
         ours["traceparent"] = delivery.traceparent
     taken = {name.lower() for name in ours}
-    theirs = {name: value for name, value in _own_headers(delivery, keyring).items() if name.lower() not in taken}
+    own = unseal_headers(keyring, delivery.sealed_headers, delivery.endpoint_id)
+    theirs = {name: value for name, value in own.items() if name.lower() not in taken}
     return SignedRequest(headers=theirs | ours, shown_headers=dict.fromkeys(theirs, HIDDEN) | ours)
-
-
-def _own_headers(delivery: ClaimedDelivery, keyring: Keyring) -> dict[str, str]:
-    if delivery.sealed_headers is None:
-        return {}
-    headers: dict[str, str] = orjson.loads(
-        keyring.unseal(delivery.sealed_headers, context=headers_context(delivery.endpoint_id))
-    )
-    return headers

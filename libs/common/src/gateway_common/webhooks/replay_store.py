@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 
 from gateway_common.db.database import Connection
 from gateway_common.errors import NotFoundError
@@ -65,8 +65,10 @@ LIMIT :most
 """)
 
 
-def _advance(index: str) -> Any:
-    """The statement for those of one kind: each has an index of its own to walk, named by a condition."""
+def _advance(narrowed: str) -> TextClause:
+    """The statement that queues a replay's next deliveries. Only a condition of its own lets failed ones be walked by
+    the index they have.
+    """
     return text(f"""
 WITH replay AS MATERIALIZED (
     SELECT replay.*
@@ -82,7 +84,7 @@ endpoint AS MATERIALIZED (
 walked AS MATERIALIZED (
     SELECT delivery.id
     FROM replay JOIN endpoint ON endpoint.status = 'enabled'
-    JOIN webhook_deliveries AS delivery ON {_MATCHES} {index}
+    JOIN webhook_deliveries AS delivery ON {_MATCHES} {narrowed}
     ORDER BY delivery.id
     LIMIT :most
 ),

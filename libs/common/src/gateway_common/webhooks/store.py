@@ -15,10 +15,12 @@ _ENDPOINT_COLUMNS: Final = [webhook_endpoints.c[field.name] for field in fields(
 # Always health before endpoint: the dispatcher holds the one when it comes to the other. And one of a merchant's
 # endpoints at a time: the event that tells of a change asks for a lock on all of them.
 _LOCK_HEALTH = text("SELECT endpoint_id FROM webhook_endpoint_health WHERE endpoint_id = :id FOR NO KEY UPDATE")
-_LOCK_MERCHANT = text("""
-SELECT pg_advisory_xact_lock(777874204, hashtext(merchant_id)) FROM webhook_endpoints WHERE id = :id
-""")
-_LOCK_NEW = text("SELECT pg_advisory_xact_lock(777874204, hashtext(CAST(:merchant_id AS text)))")
+_ENDPOINTS_LOCK: Final = 777_874_204
+"""With the hash of a merchant's id: one change of that merchant's endpoints at a time."""
+_LOCK_MERCHANT_OF = text(
+    f"SELECT pg_advisory_xact_lock({_ENDPOINTS_LOCK}, hashtext(merchant_id)) FROM webhook_endpoints WHERE id = :id"
+)
+_LOCK_MERCHANT = text(f"SELECT pg_advisory_xact_lock({_ENDPOINTS_LOCK}, hashtext(CAST(:merchant_id AS text)))")
 _CHANGE_STATUS = text("""
 UPDATE webhook_endpoint_health SET
     settling = true,
@@ -44,7 +46,7 @@ async def insert_endpoint(connection: Connection, endpoint: WebhookEndpoint) -> 
 
 async def count_endpoints(connection: Connection, *, merchant_id: str, livemode: bool) -> int:
     """How many endpoints the merchant has. Until the caller's transaction ends nobody adds one."""
-    await connection.execute(_LOCK_NEW, {"merchant_id": merchant_id})
+    await connection.execute(_LOCK_MERCHANT, {"merchant_id": merchant_id})
     query = select(func.count()).where(
         webhook_endpoints.c.merchant_id == merchant_id,
         webhook_endpoints.c.livemode == livemode,
@@ -89,7 +91,7 @@ async def find_locked_endpoint(connection: Connection, endpoint_id: str) -> Webh
 
 async def _lock_before(connection: Connection, endpoint_id: str) -> None:
     await connection.execute(_LOCK_HEALTH, {"id": endpoint_id})
-    await connection.execute(_LOCK_MERCHANT, {"id": endpoint_id})
+    await connection.execute(_LOCK_MERCHANT_OF, {"id": endpoint_id})
 
 
 async def get_endpoint(

@@ -11,7 +11,8 @@ from gateway_common.errors import ConflictError
 from gateway_common.events.model import NumberedEvent
 from gateway_common.events.store import find_event
 from gateway_common.webhooks.diagnosis import Received, diagnose, event_ids
-from gateway_common.webhooks.model import WebhookEndpoint, seal_context
+from gateway_common.webhooks.model import WebhookEndpoint
+from gateway_common.webhooks.sealing import unseal_secret
 from gateway_common.webhooks.store import get_endpoint
 from gateway_common.webhooks.ways import EndpointSecrets
 
@@ -51,10 +52,10 @@ class SignatureCheckService:
         return await self._idempotency.run(attempt, act)
 
     def _secrets(self, endpoint: WebhookEndpoint) -> EndpointSecrets:
-        sealed_old, context = endpoint.sealed_old_secret, seal_context(endpoint.id)
+        sealed_old = endpoint.sealed_old_secret
         try:
-            current = self._keyring.unseal(endpoint.sealed_secret, context=context).decode()
-            old = self._keyring.unseal(sealed_old, context=context).decode() if sealed_old else None
+            current = unseal_secret(self._keyring, endpoint.sealed_secret, endpoint.id)
+            old = unseal_secret(self._keyring, sealed_old, endpoint.id) if sealed_old else None
         except SealBrokenError as error:
             raise ConflictError("The endpoint's secret can't be read any more: rotate it.") from error
         return EndpointSecrets(current, old, endpoint.old_secret_until)

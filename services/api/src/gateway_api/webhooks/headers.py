@@ -1,15 +1,11 @@
-"""The merchant's own headers in a request: checked, and sealed before anything is stored. They may be credentials."""
+"""The merchant's own headers in a request: which there may be, and what may stand in them."""
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Final
 
-import orjson
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from gateway_api.fields import PATTERNS
-from gateway_common.crypto import Keyring
-from gateway_common.webhooks.model import headers_context
 
 HEADERS_MOST: Final = 10
 _NAME: Final = r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$"  # RFC 9110, token.
@@ -47,16 +43,3 @@ OwnHeaders = Annotated[
         }
     ),
 ]
-
-
-def seal_headers(keyring: Keyring, headers: Mapping[str, str], endpoint_id: str) -> bytes | None:
-    """The headers as they are stored: they open only for this endpoint. None if there are none."""
-    return keyring.seal(orjson.dumps(headers), context=headers_context(endpoint_id)) if headers else None
-
-
-def unseal_headers(keyring: Keyring, sealed: bytes | None, endpoint_id: str) -> dict[str, str]:
-    """The headers in clear. SealBrokenError."""
-    if sealed is None:
-        return {}
-    headers: dict[str, str] = orjson.loads(keyring.unseal(sealed, context=headers_context(endpoint_id)))
-    return headers

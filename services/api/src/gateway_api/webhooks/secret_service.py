@@ -11,7 +11,8 @@ from gateway_common.crypto import Keyring, SealBrokenError
 from gateway_common.db.database import Connection, Database
 from gateway_common.errors import ConflictError
 from gateway_common.webhooks.changes import decide_promotion, decide_rotation, without_ended_secret
-from gateway_common.webhooks.model import endpoint_snapshot, seal_context
+from gateway_common.webhooks.model import endpoint_snapshot
+from gateway_common.webhooks.sealing import seal_secret, unseal_secret
 from gateway_common.webhooks.signing import new_secret
 from gateway_common.webhooks.store import get_endpoint, lock_endpoint, save_endpoint
 
@@ -31,7 +32,7 @@ class WebhookSecretService:
                 connection, endpoint_id, merchant_id=caller.merchant_id, livemode=caller.livemode
             )
             secret = new_secret()
-            sealed = self._keyring.seal(secret.encode(), context=seal_context(endpoint_id))
+            sealed = seal_secret(self._keyring, secret, endpoint_id)
             after = decide_rotation(before, sealed, overlap=overlap, now=self._clock())
             await save_endpoint(connection, after, before=before)
             return answer(200, endpoint_snapshot(after) | {"secret": secret})
@@ -70,6 +71,6 @@ class WebhookSecretService:
 
     def _open(self, sealed: bytes, endpoint_id: str) -> str:
         try:
-            return self._keyring.unseal(sealed, context=seal_context(endpoint_id)).decode()
+            return unseal_secret(self._keyring, sealed, endpoint_id)
         except SealBrokenError as error:
             raise ConflictError("The endpoint's secret can't be read any more: rotate it.") from error

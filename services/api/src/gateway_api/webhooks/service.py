@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from gateway_api.answers import CREATED, Answer, answer
 from gateway_api.auth import Caller
 from gateway_api.idempotency import Attempt, Idempotency
-from gateway_api.webhooks.headers import seal_headers, unseal_headers
 from gateway_api.webhooks.schemas import CreateEndpoint, UpdateEndpoint
 from gateway_common.clock import Clock
 from gateway_common.crypto import Keyring, SealBrokenError
@@ -24,9 +23,9 @@ from gateway_common.webhooks.model import (
     EndpointStatus,
     WebhookEndpoint,
     endpoint_snapshot,
-    seal_context,
     with_status,
 )
+from gateway_common.webhooks.sealing import seal_headers, seal_secret, unseal_headers
 from gateway_common.webhooks.settle_store import settle_endpoints
 from gateway_common.webhooks.signing import new_secret
 from gateway_common.webhooks.store import (
@@ -74,7 +73,7 @@ class WebhookService:
                 **wanted.values(),
                 **self._own_headers(wanted.headers or {}, endpoint_id),
                 status=EndpointStatus.ENABLED,
-                sealed_secret=self._keyring.seal(secret.encode(), context=seal_context(endpoint_id)),
+                sealed_secret=seal_secret(self._keyring, secret, endpoint_id),
                 created_at=now,
                 updated_at=now,
             )
